@@ -1,0 +1,68 @@
+// Prometheus metrics of the whole server: one registry, one place where names and units are fixed.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+const latencyBucketsMs = [5, 10, 20, 30, 50, 75, 100, 150, 200, 250, 350, 500, 750, 1000, 2000, 5000];
+
+/** Makes the registry and every metric. No label of a metric ever names a person, a call or an emotion. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    /** Calls open on this node. */
+    calls: new Gauge({ name: 'undertone_calls', help: 'Calls open on this node', registers }),
+    /** Participants present on this node. */
+    participants: new Gauge({ name: 'undertone_participants', help: 'Participants present on this node', registers }),
+    /** Taps open: callers being measured. */
+    taps: new Gauge({ name: 'undertone_taps', help: 'Callers being measured', registers }),
+    /** RTP packets by fate. */
+    rtpPackets: new Counter({
+      name: 'undertone_rtp_packets_total',
+      help: 'RTP packets by fate: received, played, lost, late, duplicate, malformed, ignored, overflow',
+      labelNames: ['fate'] as const,
+      registers,
+    }),
+    /** Chunks that did not decode and were concealed. */
+    decodeErrors: new Counter({ name: 'undertone_decode_errors_total', help: 'Payloads that failed to decode and were concealed', registers }),
+    /** Chunks concealed, whatever the cause. */
+    concealedSamples: new Counter({ name: 'undertone_concealed_samples_total', help: 'Concealed samples at 16 kHz', registers }),
+    /** Windows by fate. */
+    windows: new Counter({
+      name: 'undertone_windows_total',
+      help: 'Windows by fate: scored, superseded, expired, failed',
+      labelNames: ['fate'] as const,
+      registers,
+    }),
+    /** Windows in a batch. */
+    batchSize: new Histogram({ name: 'undertone_batch_windows', help: 'Windows in a batch', buckets: [1, 2, 4, 8, 16, 32, 64], registers }),
+    /** From a window's last packet to its batch's start. */
+    queueMs: new Histogram({ name: 'undertone_queue_ms', help: 'Time a window waits for its batch, ms', buckets: latencyBucketsMs, registers }),
+    /** Run time of a batch. */
+    inferenceMs: new Histogram({ name: 'undertone_inference_ms', help: 'Run time of a batch, ms', buckets: latencyBucketsMs, registers }),
+    /** From the arrival of a window's last packet to its event written to the timeline. */
+    arrivalToEventMs: new Histogram({
+      name: 'undertone_arrival_to_event_ms',
+      help: "From the arrival of a window's last packet to its event, ms",
+      buckets: latencyBucketsMs,
+      registers,
+    }),
+    /** Timeline events by type. */
+    events: new Counter({ name: 'undertone_events_total', help: 'Timeline events by type', labelNames: ['type'] as const, registers }),
+    /** Timeline sockets open. */
+    timelineSockets: new Gauge({ name: 'undertone_timeline_sockets', help: 'Timeline sockets open', registers }),
+    /** Timeline sockets closed because their reader was too slow. */
+    slowReaders: new Counter({ name: 'undertone_slow_readers_total', help: 'Sockets closed because their reader was too slow', registers }),
+    /** Messages refused, by channel. */
+    invalidMessages: new Counter({
+      name: 'undertone_invalid_messages_total',
+      help: 'Messages refused, by channel: signal, timeline, http',
+      labelNames: ['channel'] as const,
+      registers,
+    }),
+    /** mediasoup workers that died and were replaced. */
+    workerDeaths: new Counter({ name: 'undertone_media_worker_deaths_total', help: 'mediasoup workers that died', registers }),
+  };
+}
+
+/** The metrics of one server. */
+export type Metrics = ReturnType<typeof createMetrics>;

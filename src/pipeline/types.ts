@@ -1,0 +1,119 @@
+// What flows through src/pipeline and what it hands on: packets, chunks, frames, windows, speech.
+import type { TrackInfo } from '../sfu/types.ts';
+
+/** Sample rate of all media positions and of all PCM in the pipeline, Hz. */
+export const sampleRateHz = 16_000;
+
+/** A parsed RTP packet (RFC 3550). `payload` has header extensions and padding taken off. */
+export interface RtpPacket {
+  /** 0 to 65535. */
+  readonly sequenceNumber: number;
+  /** 0 to 2^32 - 1, in the codec's clock. */
+  readonly timestamp: number;
+  readonly ssrc: number;
+  readonly payloadType: number;
+  readonly marker: boolean;
+  readonly payload: Uint8Array;
+  readonly arrivalMs: number;
+  /** RFC 6464: 0 (loudest) to -127 dBov. */
+  readonly audioLevelDbov?: number;
+}
+
+interface PlayoutSpan {
+  /** Position on the track's media clock, samples at 16 kHz from the track's first packet. */
+  readonly startSample: number;
+  readonly sampleCount: number;
+  /** Arrival of the packet that made this item available, ms. */
+  readonly arrivalMs: number;
+}
+
+/** What a jitter buffer emits: spans that follow one another without hole or overlap. */
+export type PlayoutItem =
+  | (PlayoutSpan & { readonly kind: 'packet'; readonly payload: Uint8Array })
+  | (PlayoutSpan & { readonly kind: 'lost' })
+  | (PlayoutSpan & { readonly kind: 'dtx' });
+
+/** Decoded audio. `samples` may be a view that the decoder reuses: copy what must outlive the call. */
+export interface PcmChunk {
+  readonly startSample: number;
+  /** 16 kHz mono, [-1, 1]. */
+  readonly samples: Float32Array;
+  /** True where the samples were made up because media was lost or corrupt. */
+  readonly concealed: boolean;
+  readonly arrivalMs: number;
+}
+
+/** One 25 ms analysis frame, every 10 ms. The arrays may be reused by the extractor once `emit` returns. */
+export interface FeatureFrame {
+  /** Frame i covers samples [160 i, 160 i + 400). */
+  readonly index: number;
+  /** Natural logarithm of 64 mel-band energies. */
+  readonly logMel: Float32Array;
+  /** 40 cepstral coefficients of `logMel`. */
+  readonly mfcc: Float32Array;
+  /** Whether the voice-activity detector heard speech in it. */
+  readonly speech: boolean;
+  /** Share of the frame's hop that was concealed, 0 or 1. */
+  readonly concealed: boolean;
+  readonly arrivalMs: number;
+}
+
+/** The model's input: the last frames of one track. */
+export interface FeatureWindow {
+  readonly track: TrackInfo;
+  /** Media positions on the track's clock, samples at 16 kHz. */
+  readonly startSample: number;
+  readonly endSample: number;
+  /** Row-major `[frameCount][featureCount]`, normalised and gated (zero outside speech). Owned by the receiver. */
+  readonly features: Float32Array;
+  /** 1 for frames of speech, else 0; `[frameCount]`. Owned by the receiver. */
+  readonly mask: Float32Array;
+  readonly frameCount: number;
+  readonly featureCount: number;
+  /** Share of the window's frames that are speech, 0 to 1. */
+  readonly speechRatio: number;
+  /** Share of the window's speech frames that were concealed, 0 to 1. */
+  readonly concealedRatio: number;
+  /** Arrival of the window's last packet, ms. */
+  readonly arrivalMs: number;
+}
+
+/** Speech began or ended, at a position on the track's media clock. */
+export interface SpeechChange {
+  readonly track: TrackInfo;
+  readonly state: 'start' | 'end';
+  readonly atSample: number;
+  readonly arrivalMs: number;
+}
+
+/** What the pipeline of one caller emits, in order of time. */
+export type PipelineOutput =
+  | { readonly kind: 'window'; readonly window: FeatureWindow }
+  | { readonly kind: 'speech'; readonly change: SpeechChange };
+
+/** Counts of one caller's media since its start; each packet in is counted once under one fate. */
+export interface MediaCounts {
+  received: number;
+  played: number;
+  late: number;
+  duplicate: number;
+  malformed: number;
+  /** Not audio of this track's codec: another payload type, comfort noise. */
+  ignored: number;
+  /** Dropped because the buffer was full. */
+  overflow: number;
+  /** Sequence numbers that never came. */
+  lost: number;
+  decodeErrors: number;
+  concealedSamples: number;
+}
+
+/** The part of the model's manifest that fixes the front end. */
+export interface FrontEndSpec {
+  readonly windowFrames: number;
+  readonly hopFrames: number;
+  /** Least number of speech frames in a window that is scored. */
+  readonly minSpeechFrames: number;
+  /** Prior of the running normalisation: mean and standard deviation of the 64 + 40 features, and its weight in frames. */
+  readonly prior: { readonly mean: Float32Array; readonly std: Float32Array; readonly weightFrames: number };
+}
