@@ -18,8 +18,14 @@ export interface ModelManifest {
   /** Frames between two windows of one caller. */
   readonly hopFrames: number;
   readonly minSpeechFrames: number;
-  /** Prior of the running normalisation, `[104]` each. */
-  readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[]; readonly weightFrames: number };
+  /** Prior of the running normalisation; `mean` and `std` are `[104]`, the rest as in `NormalizationPrior`. */
+  readonly normalization: {
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+    readonly meanWeightFrames: number;
+    readonly stdWeightFrames: number;
+    readonly memoryFrames: number;
+  };
   /** Posterior = softmax(logits / temperature). */
   readonly temperature: number;
   /** Below this confidence the product says "uncertain". */

@@ -108,12 +108,23 @@ export interface MediaCounts {
   concealedSamples: number;
 }
 
+/** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra. */
+export interface NormalizationPrior {
+  readonly mean: Float32Array;
+  readonly std: Float32Array;
+  /** How many of the caller's own speech frames the prior mean weighs as much as. */
+  readonly meanWeightFrames: number;
+  /** The same for the prior standard deviation. */
+  readonly stdWeightFrames: number;
+  /** Speech frames after which old ones fade out. */
+  readonly memoryFrames: number;
+}
+
 /** The part of the model's manifest that fixes the front end. */
 export interface FrontEndSpec {
   readonly windowFrames: number;
   readonly hopFrames: number;
   /** Least number of speech frames in a window that is scored. */
   readonly minSpeechFrames: number;
-  /** Prior of the running normalisation: mean and standard deviation of the 64 + 40 features, and its weight in frames. */
-  readonly prior: { readonly mean: Float32Array; readonly std: Float32Array; readonly weightFrames: number };
+  readonly prior: NormalizationPrior;
 }
