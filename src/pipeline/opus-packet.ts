@@ -1,0 +1,99 @@
+// Reads the table-of-contents byte and the framing of an Opus packet (RFC 6716, sections 3.1 and 3.2).
+
+/** What an Opus packet says of itself. */
+export interface OpusPacketInfo {
+  /** 0 to 31, the top five bits of the TOC byte. */
+  readonly config: number;
+  readonly mode: 'silk' | 'hybrid' | 'celt';
+  readonly bandwidth: 'narrow' | 'medium' | 'wide' | 'super-wide' | 'full';
+  readonly stereo: boolean;
+  /** 1 to 48. */
+  readonly frameCount: number;
+  /** Samples of one frame at 16 kHz: 40 (2.5 ms) to 960 (60 ms). */
+  readonly frameSamples: number;
+  /** Samples of the whole packet at 16 kHz, 1920 (120 ms) at most. */
+  readonly sampleCount: number;
+}
+
+/** Longest packet that RFC 6716 allows, 120 ms at 16 kHz. */
+export const maxOpusPacketSamples = 1920;
+
+/** Longest frame in bytes (RFC 6716, requirement R2). */
+const maxFrameBytes = 1275;
+
+/** Reads an Opus packet; null where it breaks one of the requirements R1 to R7 of RFC 6716, section 3.4. */
+export function parseOpusPacket(payload: Uint8Array): OpusPacketInfo | null {
+  const toc = payload[0];
+  if (toc === undefined) return null;
+  const frameSamples = opusFrameSamples(toc);
+  const frameCount = validFrameCount(toc & 3, payload);
+  const sampleCount = frameCount * frameSamples;
+  if (frameCount === 0 || sampleCount > maxOpusPacketSamples) return null;
+  const config = toc >> 3;
+  return { config, ...kindOf(config), stereo: (toc & 4) !== 0, frameCount, frameSamples, sampleCount };
+}
+
+/** Samples at 16 kHz of one frame of a packet with this TOC byte. */
+export function opusFrameSamples(toc: number): number {
+  const config = (toc >> 3) & 31;
+  if (config >= 16) return 40 << (config & 3);
+  if (config >= 12) return 160 << (config & 1);
+  return (config & 3) === 3 ? 960 : 160 << (config & 3);
+}
+
+function kindOf(config: number): Pick<OpusPacketInfo, 'mode' | 'bandwidth'> {
+  if (config < 12) return { mode: 'silk', bandwidth: config < 4 ? 'narrow' : config < 8 ? 'medium' : 'wide' };
+  if (config < 16) return { mode: 'hybrid', bandwidth: config < 14 ? 'super-wide' : 'full' };
+  return { mode: 'celt', bandwidth: config < 20 ? 'narrow' : config < 24 ? 'wide' : config < 28 ? 'super-wide' : 'full' };
+}
+
+/** Frames in the packet; 0 where its lengths do not add up. */
+function validFrameCount(code: number, payload: Uint8Array): number {
+  const bodyBytes = payload.length - 1;
+  if (code === 0) return bodyBytes <= maxFrameBytes ? 1 : 0;
+  if (code === 1) return bodyBytes % 2 === 0 && bodyBytes / 2 <= maxFrameBytes ? 2 : 0;
+  if (code === 2) {
+    const first = readLength(payload, 1);
+    if (first === null) return 0;
+    const second = payload.length - first.next - first.bytes;
+    return second >= 0 && second <= maxFrameBytes ? 2 : 0;
+  }
+  return validCode3Count(payload);
+}
+
+/** Code 3: a byte with VBR flag, padding flag and count, then padding lengths, frame lengths, frames, padding. */
+function validCode3Count(payload: Uint8Array): number {
+  const head = payload[1];
+  if (head === undefined) return 0;
+  const frameCount = head & 63;
+  let at = 2;
+  let paddingBytes = 0;
+  if ((head & 64) !== 0) {
+    for (let more = true; more;) {
+      const byte = payload[at++];
+      if (byte === undefined) return 0;
+      paddingBytes += byte === 255 ? 254 : byte;
+      more = byte === 255;
+    }
+  }
+  let left = payload.length - at - paddingBytes;
+  if (frameCount === 0 || left < 0) return 0;
+  if ((head & 128) === 0) return left % frameCount === 0 && left / frameCount <= maxFrameBytes ? frameCount : 0;
+  for (let frame = 1; frame < frameCount; frame++) {
+    const length = readLength(payload, at);
+    if (length === null) return 0;
+    left -= length.next - at + length.bytes;
+    at = length.next;
+    if (left < 0) return 0;
+  }
+  return left <= maxFrameBytes ? frameCount : 0;
+}
+
+/** A frame length of one or two bytes (RFC 6716, section 3.2.1). */
+function readLength(payload: Uint8Array, at: number): { bytes: number; next: number } | null {
+  const first = payload[at];
+  if (first === undefined) return null;
+  if (first < 252) return { bytes: first, next: at + 1 };
+  const second = payload[at + 1];
+  return second === undefined ? null : { bytes: second * 4 + first, next: at + 2 };
+}
