@@ -104,6 +104,7 @@ export function createOpusDecoder(): AudioDecoder {
 /** Decodes one packet; null where libopus refuses it. */
 function run(decoder: Wasm, packet: Uint8Array): Float32Array | null {
   // opus-decoder prints every refused packet. The call is synchronous, so nobody else's message can be lost meanwhile.
+  /* eslint-disable no-console -- the library prints there, and gives no other way to keep it quiet */
   const print = console.error;
   console.error = () => undefined;
   try {
@@ -112,6 +113,7 @@ function run(decoder: Wasm, packet: Uint8Array): Float32Array | null {
   } finally {
     console.error = print;
   }
+  /* eslint-enable no-console */
 }
 
 /** The TOC byte of the longest single frame, in the mode and bandwidth of `toc`, that is not longer than wanted; else of the shortest. */
