@@ -17,6 +17,7 @@ export const errorCodes = {
   UT_MEDIA_FAILED: 'mediasoup refused a media operation.',
   UT_SERVER_PORT: 'The server cannot listen on the configured address and port.',
   UT_SERVER_OVERLOADED: 'A limit on connections, calls or participants is reached.',
+  UT_SERVER_FAILED: 'An unexpected fault of the server; its log has the cause.',
   UT_STORE_FAILED: 'The timeline store cannot be reached or refused an operation.',
   UT_CODEC_UNSUPPORTED: 'The codec of an audio track is not one that can be decoded.',
 } as const;

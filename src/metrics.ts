@@ -48,6 +48,13 @@ export function createMetrics() {
     }),
     /** Timeline events by type. */
     events: new Counter({ name: 'undertone_events_total', help: 'Timeline events by type', labelNames: ['type'] as const, registers }),
+    /** Events that never reached a timeline, by reason. */
+    eventsDropped: new Counter({
+      name: 'undertone_events_dropped_total',
+      help: 'Events that never reached a timeline, by reason: overflow, unmeasured, ended, failed',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
     /** Timeline sockets open. */
     timelineSockets: new Gauge({ name: 'undertone_timeline_sockets', help: 'Timeline sockets open', registers }),
     /** Timeline sockets closed because their reader was too slow. */
