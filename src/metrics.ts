@@ -29,7 +29,7 @@ export function createMetrics() {
     /** Windows by fate. */
     windows: new Counter({
       name: 'undertone_windows_total',
-      help: 'Windows by fate: scored, superseded, expired, failed',
+      help: 'Windows by fate: scored, superseded, expired, failed, cancelled',
       labelNames: ['fate'] as const,
       registers,
     }),

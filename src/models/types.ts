@@ -49,7 +49,12 @@ export interface EngineBatch {
 /** A way to run the network. ONNX inputs are `features` `[B, T, 104]` and `mask` `[B, T]`; output is `logits` `[B, C]`. */
 export interface Engine {
   readonly name: string;
-  /** Runs one batch and resolves to logits, row-major `[batch][labels]`. Rejects with UT_ENGINE_FAILED. */
+  /** Whether a batch would be run now: false while a failed thread is being replaced, and once closed. */
+  readonly ready: boolean;
+  /**
+   * Runs one batch and resolves to logits, row-major `[batch][labels]`. Takes over the batch's arrays: the caller
+   * must not touch them again. Rejects with UT_ENGINE_FAILED.
+   */
   run(batch: EngineBatch): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -72,8 +77,10 @@ export interface Point {
   readonly endSample: number;
   /** The label that hysteresis holds, or `uncertain`. */
   readonly label: string;
-  /** Smoothed probability of the leading class, 0 to 1. */
+  /** Smoothed probability of the class that hysteresis holds, 0 to 1; below `uncertainBelow` the label is `uncertain`. */
   readonly confidence: number;
+  /** Media between this point and the last one of the utterance; the manifest's hop for the first. Wider under overload. */
+  readonly hopSamples: number;
   /** Smoothed class probabilities in label order. */
   readonly probabilities: Float32Array;
   readonly speechRatio: number;
@@ -92,3 +99,18 @@ export interface Segment {
   readonly probabilities: Float32Array;
   readonly points: number;
 }
+
+/** Media of an utterance that should have been scored and was not. Several lost windows in a row make one gap. */
+export interface Gap {
+  readonly track: TrackInfo;
+  readonly startSample: number;
+  readonly endSample: number;
+  /** `overload`: windows waited too long or made room for newer ones; `engine`: the engine failed on them. */
+  readonly reason: 'overload' | 'engine';
+}
+
+/** What src/models says of a track, in order of the track's media time within each kind. */
+export type EmotionOutput =
+  | { readonly kind: 'point'; readonly point: Point }
+  | { readonly kind: 'segment'; readonly segment: Segment }
+  | { readonly kind: 'gap'; readonly gap: Gap };
