@@ -1,0 +1,34 @@
+// The codecs of every call: which audio can be measured, and what a Router offers to browsers.
+import type { types } from 'mediasoup';
+
+/** Audio codecs that the pipeline decodes, by lower-case MIME type. */
+export const audioCodecs = {
+  'audio/opus': { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2 },
+  'audio/pcmu': { mimeType: 'audio/PCMU', clockRateHz: 8_000, channels: 1 },
+  'audio/pcma': { mimeType: 'audio/PCMA', clockRateHz: 8_000, channels: 1 },
+} as const;
+
+/** Lower-case MIME type of an audio codec that can be measured. */
+export type AudioMimeType = keyof typeof audioCodecs;
+
+/** Whether a lower-case MIME type names an audio codec that can be measured. */
+export function isAudioMimeType(mimeType: string): mimeType is AudioMimeType {
+  return Object.hasOwn(audioCodecs, mimeType);
+}
+
+/** The URI of the RFC 6464 audio-level header extension. */
+export const audioLevelUri = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
+
+/** What each call's Router offers. Discontinuous transmission stays off so that silence is heard, not inferred. */
+export const routerMediaCodecs: types.RouterRtpCodecCapability[] = [
+  { kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2, parameters: { useinbandfec: 1, usedtx: 0 } },
+  { kind: 'audio', mimeType: 'audio/PCMU', clockRate: 8_000, preferredPayloadType: 0 },
+  { kind: 'audio', mimeType: 'audio/PCMA', clockRate: 8_000, preferredPayloadType: 8 },
+  { kind: 'video', mimeType: 'video/VP8', clockRate: 90_000 },
+  {
+    kind: 'video',
+    mimeType: 'video/H264',
+    clockRate: 90_000,
+    parameters: { 'packetization-mode': 1, 'level-asymmetry-allowed': 1, 'profile-level-id': '42e01f' },
+  },
+];
