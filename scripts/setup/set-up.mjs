@@ -1,0 +1,72 @@
+// Brings a fresh clone to where it can run: Node, npm packages, the mediasoup worker, and what the tests need.
+// Uses Node's own modules alone, and nothing that Node 20 does not have: it runs before anything is installed.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cacheFolder } from './cache.mjs';
+import { findProgram, installDebianPackages } from './debian.mjs';
+import { withLock } from './lock.mjs';
+import { bringNode, findNode } from './node.mjs';
+import { installPackages, packagesAreInstalled } from './packages.mjs';
+import { say, SetupError } from './report.mjs';
+import { endChildrenOnSignal } from './run.mjs';
+import { installWorker, workerIsInstalled } from './worker.mjs';
+
+/** The root folder of the checkout. */
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Programs that the tests start, which are at the same time their Debian packages. */
+const testPrograms = ['redis-server', 'chromium'];
+
+/**
+ * Does what is missing; asks no network and writes nothing where all is there. Ends the process with a message where
+ * it cannot go on.
+ *
+ * @param {{ forTests?: boolean }} [options]
+ * @returns {Promise<string>} The Node to run everything with.
+ */
+export async function setUp({ forTests = false } = {}) {
+  const cache = cacheFolder();
+  const programs = forTests ? testPrograms : [];
+  const stopListening = endChildrenOnSignal();
+  try {
+    return findReady(cache, programs) ?? (await withLock(join(cache, 'set-up.lock'), tellOfWaiting, () => bringAll(cache, programs)));
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(error.message);
+    process.exit(1);
+  } finally {
+    stopListening();
+  }
+}
+
+/**
+ * @param {string} cache
+ * @param {readonly string[]} programs
+ * @returns {string | undefined} The Node, if nothing is missing.
+ */
+function findReady(cache, programs) {
+  const node = findNode(cache);
+  const ready = node !== undefined && packagesAreInstalled(root) && workerIsInstalled(root) && missing(programs).length === 0;
+  return ready ? node : undefined;
+}
+
+/**
+ * @param {string} cache
+ * @param {readonly string[]} programs
+ */
+async function bringAll(cache, programs) {
+  const node = findNode(cache) ?? (await bringNode(cache));
+  if (!packagesAreInstalled(root)) await installPackages(root, node);
+  if (!workerIsInstalled(root)) await installWorker(root, cache);
+  if (missing(programs).length > 0) await installDebianPackages(missing(programs), 'the tests');
+  return node;
+}
+
+/** @param {readonly string[]} programs */
+function missing(programs) {
+  return programs.filter((name) => findProgram(name) === undefined);
+}
+
+function tellOfWaiting() {
+  say('Another set-up is running; waiting for it.');
+}

@@ -1,0 +1,40 @@
+// Counts what Vitest's JSON report says, for the last line of `npm test`.
+
+/**
+ * @typedef {object} VitestReport The part of Vitest's JSON report that is read.
+ * @property {number} numPassedTests
+ * @property {number} numFailedTests
+ * @property {number} numPendingTests
+ * @property {{ status: string, assertionResults: { status: string }[] }[]} testResults
+ */
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+
+/**
+ * Counts the tests of one run. A file that fails without a failing test in it (it does not load, say) counts as one
+ * failure; so does a run that failed although nothing in the report did (an error outside any test, a crash).
+ *
+ * @param {VitestReport | undefined} report `undefined` where Vitest wrote none.
+ * @param {number} exitCode Vitest's.
+ * @returns {Counts}
+ */
+export function countTests(report, exitCode) {
+  const brokenFiles = (report?.testResults ?? []).filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  ).length;
+  const failed = (report?.numFailedTests ?? 0) + brokenFiles;
+  return {
+    passed: report?.numPassedTests ?? 0,
+    failed: failed === 0 && (report === undefined || exitCode !== 0) ? 1 : failed,
+    skipped: report?.numPendingTests ?? 0,
+  };
+}
+
+/**
+ * The last line of `npm test`; tools read it.
+ *
+ * @param {Counts} counts
+ */
+export function lastLine({ passed, failed }) {
+  return `${passed} passed, ${failed} failed`;
+}

@@ -1,0 +1,8 @@
+// `npm start`: sets up what is missing, then runs the server (src/cli.ts) with the arguments given after `--`.
+import { join } from 'node:path';
+import { launch } from './setup/launch.mjs';
+import { withNode } from './setup/node.mjs';
+import { root, setUp } from './setup/set-up.mjs';
+
+const node = await setUp();
+process.exitCode = await launch(node, [join(root, 'src', 'cli.ts'), ...process.argv.slice(2)], { env: withNode(node) });
