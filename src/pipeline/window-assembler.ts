@@ -1,0 +1,98 @@
+// Detected frames to model windows: normalises speech, gates the rest to zero, and keeps the last seconds in a ring.
+import type { Emit, Processor } from '../processor.ts';
+import { frameSamples, hopSamples } from './feature-extractor.ts';
+import { featureCount } from './mel.ts';
+import { Normalizer } from './normalizer.ts';
+import type { DetectedSpeech } from './speech-detector.ts';
+import type { FeatureFrame, FrontEndSpec, PipelineOutput } from './types.ts';
+
+type Track = Extract<PipelineOutput, { kind: 'window' }>['window']['track'];
+
+/**
+ * Emits a window of the last `windowFrames` frames each `hopFrames` frames, if at least `minSpeechFrames` of them and
+ * at least one of the newest `hopFrames` are speech; frames before the track's first count as silence. Frames of
+ * speech are normalised by the caller's running statistics as they come, and are never normalised again; all others
+ * are zero, in training as here, so the model hears a caller's voice and not the room.
+ */
+export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput> {
+  readonly #track: Track;
+  readonly #spec: FrontEndSpec;
+  readonly #normalizer: Normalizer;
+  readonly #features: Float32Array;
+  readonly #speech: Uint8Array;
+  readonly #concealed: Uint8Array;
+  #speechFrames = 0;
+  #concealedFrames = 0;
+  #framesSinceSpeech = Infinity;
+
+  constructor(track: Track, spec: FrontEndSpec) {
+    this.#track = track;
+    this.#spec = spec;
+    this.#normalizer = new Normalizer(spec.prior);
+    this.#features = new Float32Array(spec.windowFrames * featureCount);
+    this.#speech = new Uint8Array(spec.windowFrames);
+    this.#concealed = new Uint8Array(spec.windowFrames);
+  }
+
+  process(input: DetectedSpeech, emit: Emit<PipelineOutput>): void {
+    if (input.kind === 'change') {
+      const { state, frameIndex, arrivalMs } = input;
+      emit({ kind: 'speech', change: { track: this.#track, state, atSample: frameIndex * hopSamples, arrivalMs } });
+      return;
+    }
+    this.#take(input.frame);
+    const { hopFrames, minSpeechFrames } = this.#spec;
+    const due = (input.frame.index + 1) % hopFrames === 0;
+    if (due && this.#speechFrames >= minSpeechFrames && this.#framesSinceSpeech < hopFrames) {
+      emit({ kind: 'window', window: this.#window(input.frame) });
+    }
+  }
+
+  /** Holds nothing back: a window is complete or was never due. */
+  flush(): void {
+    this.#framesSinceSpeech = Infinity;
+  }
+
+  close(): void {
+    this.#framesSinceSpeech = Infinity;
+  }
+
+  #take(frame: FeatureFrame): void {
+    const slot = frame.index % this.#spec.windowFrames;
+    const row = this.#features.subarray(slot * featureCount, (slot + 1) * featureCount);
+    const concealed = frame.speech && frame.concealed;
+    this.#speechFrames += Number(frame.speech) - (this.#speech[slot] ?? 0);
+    this.#concealedFrames += Number(concealed) - (this.#concealed[slot] ?? 0);
+    this.#speech[slot] = Number(frame.speech);
+    this.#concealed[slot] = Number(concealed);
+    this.#framesSinceSpeech = frame.speech ? 0 : this.#framesSinceSpeech + 1;
+    if (frame.speech) this.#normalizer.normalize(frame.logMel, frame.mfcc, row);
+    else row.fill(0);
+  }
+
+  #window(newest: FeatureFrame) {
+    const { windowFrames } = this.#spec;
+    const oldest = (newest.index + 1) % windowFrames;
+    const endSample = newest.index * hopSamples + frameSamples;
+    return {
+      track: this.#track,
+      startSample: Math.max(0, (newest.index + 1 - windowFrames) * hopSamples),
+      endSample,
+      features: unroll(this.#features, oldest * featureCount),
+      mask: unroll(Float32Array.from(this.#speech), oldest),
+      frameCount: windowFrames,
+      featureCount,
+      speechRatio: this.#speechFrames / windowFrames,
+      concealedRatio: this.#speechFrames === 0 ? 0 : this.#concealedFrames / this.#speechFrames,
+      arrivalMs: newest.arrivalMs,
+    };
+  }
+}
+
+/** A ring whose oldest value is at `start`, as a fresh array from oldest to newest. */
+function unroll(ring: Float32Array, start: number): Float32Array {
+  const out = new Float32Array(ring.length);
+  out.set(ring.subarray(start), 0);
+  out.set(ring.subarray(0, start), ring.length - start);
+  return out;
+}

@@ -1,0 +1,53 @@
+// Reads a corpus folder: which clips it has, who speaks, and what emotion was intended.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The labels of the models, in the order of their outputs. */
+export const labels = ['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness'] as const;
+
+/** One clip of a corpus. */
+export interface CorpusClip {
+  /** Relative to the corpus folder. */
+  readonly path: string;
+  readonly speaker: string;
+  readonly sex: string;
+  readonly emotion: string;
+  /** Official split of the corpus, empty where it has none. */
+  readonly split: string;
+  /** Crowd votes by label, in the order of {@link labels}; all 0 where the corpus has none. */
+  readonly votes: readonly number[];
+}
+
+/** Clips of CREMA-D whose audio or label is known to be wrong. */
+const defective = new Set(['1076_MTI_SAD_XX', '1006_TIE_NEU_XX', '1013_WSI_DIS_XX', '1017_IWW_FEA_XX', '1040_ITH_SAD_XX']);
+
+/**
+ * Reads `manifest.csv` of a corpus folder. Clips with a known defect are left out.
+ * @throws Error if the file is missing, lacks a column, or lists no clip.
+ */
+export async function readCorpus(folder: string): Promise<CorpusClip[]> {
+  const file = join(folder, 'manifest.csv');
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new Error(`Expected a corpus with a manifest.csv in ${folder}, but ${file} cannot be read`, { cause });
+  });
+  const [header = '', ...lines] = text.trim().split(/\r?\n/);
+  const columns = header.split(',');
+  for (const column of ['path', 'speaker', 'sex', 'emotion']) {
+    if (!columns.includes(column)) throw new Error(`Expected ${file} to have a column \`${column}\`, got ${header}`);
+  }
+  const clips = lines.map((line) => {
+    const cells = line.split(',');
+    const cell = (name: string) => cells[columns.indexOf(name)] ?? '';
+    return {
+      path: cell('path'),
+      speaker: cell('speaker'),
+      sex: cell('sex'),
+      emotion: cell('emotion'),
+      split: cell('split'),
+      votes: labels.map((label) => Number(cell(`vote_${label}`)) || 0),
+    };
+  });
+  const sound = clips.filter((clip) => !defective.has(/([^/]+)\.\w+$/.exec(clip.path)?.[1] ?? ''));
+  if (sound.length === 0) throw new Error(`Expected ${file} to list clips, got none`);
+  return sound;
+}

@@ -1,0 +1,1 @@
+"""Training of EmoNet on features that the serving pipeline exported."""

@@ -1,0 +1,45 @@
+"""Figures of merit: recall, calibration, and the temperature that calibrates."""
+
+import numpy as np
+import torch
+
+from .data import LABELS
+
+
+def softmax(logits):
+    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
+
+
+def recalls(labels, predicted):
+    """Recall of each class that occurs, by name."""
+    return {name: float((predicted[labels == i] == i).mean()) for i, name in enumerate(LABELS) if (labels == i).any()}
+
+
+def uar(labels, predicted):
+    """Unweighted average recall over the classes that occur."""
+    return float(np.mean(list(recalls(labels, predicted).values())))
+
+
+def calibration_error(labels, probabilities, bins=15):
+    """Expected calibration error of the leading class, equal-width bins."""
+    confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
+    edges = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    return float(sum(abs(correct[edges == b].sum() - confidence[edges == b].sum()) for b in range(bins)) / len(labels))
+
+
+def fit_temperature(labels, logits, weight):
+    """The temperature that minimises the weighted negative log-likelihood."""
+    labels, logits, weight = torch.as_tensor(labels), torch.as_tensor(logits), torch.as_tensor(weight)
+    log_temperature = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100)
+
+    def closure():
+        optimizer.zero_grad()
+        nll = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), labels, reduction="none")
+        loss = (nll * weight).sum() / weight.sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return float(log_temperature.exp())
