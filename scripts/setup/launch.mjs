@@ -4,21 +4,20 @@ import { exitStatus } from './run.mjs';
 
 /** @type {readonly NodeJS.Signals[]} */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/** The same signal again within this long is npm's echo of the terminal's Ctrl-C, not a second one. */
-const echoMs = 1_000;
 /** A child that has not ended this long after a signal is killed. The server itself ends within 3 s. */
 const graceMs = 10_000;
 
 /**
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, echoMs?: number }} [options] The same signal again within `echoMs` is
+ *   npm's echo of the terminal's Ctrl-C, not a second one.
  * @returns {Promise<number>} Its exit status.
  */
-export function launch(command, args, options = {}) {
+export function launch(command, args, { cwd, env, echoMs = 1_000 } = {}) {
   return new Promise((resolve, reject) => {
     // A process group of its own: Ctrl-C in a terminal reaches this process, and the child gets it from here, once.
-    const child = spawn(command, args, { ...options, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
     /** @type {Map<NodeJS.Signals, number>} */
     const passedMs = new Map();
     /** @type {NodeJS.Timeout | undefined} */
