@@ -1,0 +1,259 @@
+// An engine whose network runs in a worker thread of its own, replaced when it dies.
+import { Worker } from 'node:worker_threads';
+import { messageOf, UndertoneError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { EngineReply, EngineRequest, EngineThreadData } from './engine-worker.ts';
+import type { Engine, EngineBatch } from './types.ts';
+
+/** Options of a {@link ThreadEngine}. */
+export interface ThreadEngineOptions {
+  /** The engine's name in logs and errors. */
+  readonly name: string;
+  readonly thread: EngineThreadData;
+  readonly logger: Logger;
+  /** A run that takes longer counts as a dead thread. @default 10000 */
+  readonly runTimeoutMs?: number;
+  /** Loading the runtime and the network may take this long. @default 60000 */
+  readonly startTimeoutMs?: number;
+  /** Pause before a dead thread is replaced; doubles each time until a batch succeeds again. @default 100 */
+  readonly restartDelayMs?: number;
+  /** Longest such pause. @default 5000 */
+  readonly maxRestartDelayMs?: number;
+  /** Starts the thread. @default a Worker on engine-worker.ts */
+  readonly spawn?: (thread: EngineThreadData) => Worker;
+}
+
+interface Pending {
+  readonly batch: number;
+  readonly timer: NodeJS.Timeout;
+  resolve(logits: Float32Array): void;
+  reject(error: UndertoneError): void;
+}
+
+const defaults = { runTimeoutMs: 10_000, startTimeoutMs: 60_000, restartDelayMs: 100, maxRestartDelayMs: 5000, spawn: spawnWorker };
+const closeTimeoutMs = 1000;
+const expectedInputs = ['features', 'mask'];
+const expectedOutput = 'logits';
+
+/**
+ * Runs batches in a worker thread. When the thread dies, errors or hangs, every pending run rejects with
+ * UT_ENGINE_FAILED (retryable) and so does each new one until a fresh thread has loaded the network.
+ */
+export class ThreadEngine implements Engine {
+  readonly name: string;
+  readonly #options: Required<ThreadEngineOptions>;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | null = null;
+  #ready = false;
+  #nextId = 1;
+  #failures = 0;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: ThreadEngineOptions) {
+    this.name = options.name;
+    this.#options = { ...defaults, ...options };
+  }
+
+  /**
+   * Starts the thread and loads the network. Rejects with UT_ENGINE_UNAVAILABLE where the runtime or the network does
+   * not load, and with UT_MODEL_INVALID where the network's inputs and outputs are not the contract's.
+   */
+  static async start(options: ThreadEngineOptions): Promise<ThreadEngine> {
+    const engine = new ThreadEngine(options);
+    try {
+      await engine.#start();
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+    return engine;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  async run(batch: EngineBatch): Promise<Float32Array> {
+    const worker = this.#worker;
+    if (worker === null || !this.#ready) {
+      const state = this.#closed ? 'closed' : 'being restarted';
+      throw this.#failure(`Expected engine \`${this.name}\` to be running, got a thread that is ${state}`);
+    }
+    const features = transferable(batch.features);
+    const mask = transferable(batch.mask);
+    const id = this.#nextId++;
+    const { frameCount, featureCount } = batch;
+    const request: EngineRequest = { kind: 'run', id, batch: batch.batch, frameCount, featureCount, features, mask };
+    try {
+      worker.postMessage(request, [features.buffer, mask.buffer]);
+    } catch (error) {
+      throw this.#failure(`Expected the arrays of a batch to be transferable, got: ${messageOf(error)}`);
+    }
+    return new Promise<Float32Array>((resolve, reject) => {
+      const { runTimeoutMs } = this.#options;
+      const timer = setTimeout(() => {
+        this.#down(worker, `no answer to a batch within ${String(runTimeoutMs)} ms`);
+      }, runTimeoutMs).unref();
+      this.#pending.set(id, { batch: batch.batch, timer, resolve, reject });
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#restartTimer);
+    const worker = this.#worker;
+    this.#worker = null;
+    this.#ready = false;
+    this.#rejectAll('it was closed');
+    if (worker === null) return;
+    const exited = new Promise<void>((resolve) => {
+      worker.once('exit', () => {
+        resolve();
+      });
+    });
+    // Asked first, so that the session frees its native memory; a thread that is stuck is cut off.
+    worker.postMessage({ kind: 'close' } satisfies EngineRequest);
+    await withinMs(exited, closeTimeoutMs);
+    await withinMs(worker.terminate(), closeTimeoutMs);
+  }
+
+  #start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const worker = this.#options.spawn(this.#options.thread);
+      this.#worker = worker;
+      const fail = (code: 'UT_ENGINE_UNAVAILABLE' | 'UT_MODEL_INVALID', message: string, cause?: unknown): void => {
+        clearTimeout(timer);
+        reject(new UndertoneError(code, message, { cause }));
+        this.#down(worker, message);
+      };
+      const { startTimeoutMs } = this.#options;
+      const timer = setTimeout(() => {
+        fail('UT_ENGINE_UNAVAILABLE', `Expected engine \`${this.name}\` to load within ${String(startTimeoutMs)} ms, got nothing`);
+      }, startTimeoutMs);
+      worker.on('message', (reply: EngineReply) => {
+        if (reply.kind === 'unavailable') {
+          fail('UT_ENGINE_UNAVAILABLE', `Expected engine \`${this.name}\` to load, got: ${reply.message}`);
+        } else if (reply.kind === 'ready') {
+          const fault = contractFault(reply.inputs, reply.outputs);
+          if (fault !== null) {
+            fail('UT_MODEL_INVALID', fault);
+          } else if (worker === this.#worker) {
+            clearTimeout(timer);
+            this.#ready = true;
+            resolve();
+          }
+        } else if (worker === this.#worker) {
+          this.#settle(reply);
+        }
+      });
+      worker.on('error', (error) => {
+        fail('UT_ENGINE_UNAVAILABLE', `Expected engine \`${this.name}\` to run, got an error in its thread: ${messageOf(error)}`, error);
+      });
+      worker.on('messageerror', (error) => {
+        fail('UT_ENGINE_UNAVAILABLE', `Expected a readable message of engine \`${this.name}\`, got: ${messageOf(error)}`, error);
+      });
+      worker.on('exit', (exitCode) => {
+        fail(
+          'UT_ENGINE_UNAVAILABLE',
+          `Expected engine \`${this.name}\` to stay up, got an exit of its thread with code ${String(exitCode)}`,
+        );
+      });
+    });
+  }
+
+  #settle(reply: Extract<EngineReply, { kind: 'result' | 'error' }>): void {
+    const pending = this.#pending.get(reply.id);
+    if (pending === undefined) return;
+    this.#pending.delete(reply.id);
+    clearTimeout(pending.timer);
+    if (reply.kind === 'error') {
+      pending.reject(this.#failure(`Expected engine \`${this.name}\` to run a batch, got: ${reply.message}`));
+    } else if (reply.shape.length !== 2 || reply.shape[0] !== pending.batch) {
+      const expected = `[${String(pending.batch)}, labels]`;
+      pending.reject(this.#failure(`Expected \`logits\` to be of shape ${expected}, got [${reply.shape.join(', ')}]`));
+    } else {
+      this.#failures = 0;
+      pending.resolve(reply.logits);
+    }
+  }
+
+  /** Gives a thread up, once: rejects what it owes, and has it replaced if it had come up. */
+  #down(worker: Worker, reason: string): void {
+    if (worker !== this.#worker) return;
+    const wasReady = this.#ready;
+    this.#worker = null;
+    this.#ready = false;
+    this.#rejectAll(reason);
+    void worker.terminate();
+    if (wasReady) this.#restartLater(reason);
+  }
+
+  #restartLater(reason: string): void {
+    if (this.#closed) return;
+    const { restartDelayMs, maxRestartDelayMs, logger } = this.#options;
+    const delayMs = Math.min(restartDelayMs * 2 ** this.#failures, maxRestartDelayMs);
+    this.#failures = Math.min(this.#failures + 1, 30);
+    logger.warn({ engine: this.name, reason, delayMs }, 'inference thread ended, starting another');
+    this.#restartTimer = setTimeout(() => {
+      this.#start().then(
+        () => {
+          logger.info({ engine: this.name }, 'inference thread is up again');
+        },
+        (error: unknown) => {
+          this.#restartLater(messageOf(error));
+        },
+      );
+    }, delayMs);
+  }
+
+  #rejectAll(reason: string): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const one of pending) {
+      clearTimeout(one.timer);
+      one.reject(this.#failure(`Expected engine \`${this.name}\` to answer a batch, but its thread ended: ${reason}`));
+    }
+  }
+
+  #failure(message: string): UndertoneError {
+    return new UndertoneError('UT_ENGINE_FAILED', message, { retryable: !this.#closed });
+  }
+}
+
+function spawnWorker(thread: EngineThreadData): Worker {
+  return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: thread, name: 'undertone-inference' });
+}
+
+function contractFault(inputs: readonly string[], outputs: readonly string[]): string | null {
+  const sorted = [...inputs].sort();
+  if (sorted.join() === expectedInputs.join() && outputs.includes(expectedOutput)) return null;
+  const expected = `inputs ${expectedInputs.join(', ')} and output ${expectedOutput}`;
+  return `Expected the network to have ${expected}, got inputs ${inputs.join(', ')} and outputs ${outputs.join(', ')}`;
+}
+
+/** The array itself where its whole buffer may be given away, else a copy: the runtime refuses shared memory. */
+function transferable(array: Float32Array): Float32Array<ArrayBuffer> {
+  const whole = array.buffer instanceof ArrayBuffer && array.byteLength === array.buffer.byteLength;
+  return whole ? (array as Float32Array<ArrayBuffer>) : Float32Array.from(array);
+}
+
+/** Resolves with the promise or after a time, whichever is first. */
+async function withinMs(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,256 @@
+// The stage as the rest of the server sees it: windows and speech of any number of tracks in, emotion outputs out.
+import { Subject, type Observable } from 'rxjs';
+import { systemClock, type Clock } from '../clock.ts';
+import { messageOf, UndertoneError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { FeatureWindow, FrontEndSpec, SpeechChange } from '../pipeline/types.ts';
+import { Batcher, type BatcherOptions, type BatchingOptions, type LostFate } from './batcher.ts';
+import { GapTracker } from './gap-tracker.ts';
+import { loadEngine, type EngineName } from './load-engine.ts';
+import { frontEndSpec, loadManifest, type LoadedModel } from './manifest.ts';
+import { Smoother, type SmoothingOptions } from './smoother.ts';
+import type { EmotionOutput, Engine, Gap, ModelManifest, ScoredWindow } from './types.ts';
+
+type Track = FeatureWindow['track'];
+
+/** What {@link EmotionService.open} and its constructor share. */
+interface CommonOptions {
+  readonly logger: Logger;
+  /** @default systemClock */
+  readonly clock?: Clock;
+  readonly metrics?: NonNullable<BatcherOptions['metrics']>;
+  /** `maxInFlight` is by default the number of engine threads. */
+  readonly batching?: BatchingOptions;
+  readonly smoothing?: SmoothingOptions;
+}
+
+/** Options of {@link EmotionService.open}. */
+export interface EmotionServiceOptions extends CommonOptions {
+  /** Folder of the model's manifest. */
+  readonly modelDir: string;
+  /** @default 'auto' */
+  readonly engine?: EngineName;
+  /** Engine sessions, each in a thread of its own. @default 1 */
+  readonly threads?: number;
+  /** Threads that one session may use within an operator. @default 1 */
+  readonly intraOpNumThreads?: number;
+}
+
+/** Options of the constructor of {@link EmotionService}: parts that are loaded already. The service owns the engine. */
+export interface EmotionServiceParts extends CommonOptions {
+  readonly model: LoadedModel;
+  readonly engine: Engine;
+}
+
+interface Entry {
+  readonly track: Track;
+  readonly smoother: Smoother;
+  readonly gaps: GapTracker;
+  /** Set while the track closes and waits for its last windows. */
+  closing: { readonly done: Promise<void>; readonly finish: () => void } | null;
+}
+
+/** Time that windows with the engine get to come back when the service closes, ms. */
+const drainMs = 1000;
+const errorLogIntervalMs = 1000;
+
+/** Scores windows of all tracks in shared batches, and smooths each track by itself. */
+export class EmotionService {
+  readonly manifest: ModelManifest;
+  /** What the pipeline must be built with for this model. */
+  readonly frontEnd: FrontEndSpec;
+  readonly #engine: Engine;
+  readonly #batcher: Batcher;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #smoothing: SmoothingOptions;
+  readonly #tracks = new Map<string, Entry>();
+  readonly #outputs = new Subject<EmotionOutput>();
+  #lastErrorLogMs = -Infinity;
+  #closing: Promise<void> | undefined;
+
+  /** Hot; completes when the service closes. Receivers must not throw. */
+  readonly outputs$: Observable<EmotionOutput> = this.#outputs.asObservable();
+
+  constructor(parts: EmotionServiceParts) {
+    const { model, engine, logger, clock = systemClock, metrics, batching, smoothing = {} } = parts;
+    this.manifest = model.manifest;
+    this.frontEnd = frontEndSpec(model.manifest);
+    this.#engine = engine;
+    this.#logger = logger;
+    this.#clock = clock;
+    this.#smoothing = smoothing;
+    this.#batcher = new Batcher({
+      ...batching,
+      ...(metrics === undefined ? {} : { metrics }),
+      engine,
+      manifest: model.manifest,
+      clock,
+      onScored: (scored) => {
+        this.#scored(scored);
+      },
+      onLost: (window, fate) => {
+        this.#lost(window, fate);
+      },
+      onError: (error) => {
+        this.#logError(error);
+      },
+    });
+  }
+
+  /** Loads the model and its engine. Rejects as {@link loadManifest} and {@link loadEngine} do. */
+  static async open(options: EmotionServiceOptions): Promise<EmotionService> {
+    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, batching, ...common } = options;
+    const model = await loadManifest(modelDir);
+    const engine = await loadEngine({ model, name, threads, intraOpNumThreads, logger: options.logger });
+    return new EmotionService({ ...common, model, engine, batching: { maxInFlight: threads, ...batching } });
+  }
+
+  /** Whether windows are being scored: false while a failed engine thread is being replaced, and once closed. */
+  get ready(): boolean {
+    return this.#closing === undefined && this.#engine.ready;
+  }
+
+  get engineName(): string {
+    return this.#engine.name;
+  }
+
+  /** Tracks that are open. */
+  get trackCount(): number {
+    return this.#tracks.size;
+  }
+
+  /** Begins a track. Throws UT_REQUEST_INVALID where it is open already or the service is closed. */
+  openTrack(track: Track): void {
+    const { trackId } = track;
+    if (this.#closing !== undefined || this.#tracks.has(trackId)) {
+      const got = this.#closing === undefined ? 'one that is open already' : 'one after the service was closed';
+      throw new UndertoneError('UT_REQUEST_INVALID', `Expected \`trackId\` to be a new track, got ${got}: \`${trackId}\``);
+    }
+    const { manifest } = this;
+    const smoother = new Smoother({ ...this.#smoothing, manifest, track });
+    const gaps = new GapTracker({ hopSamples: manifest.hopFrames * manifest.hopSamples });
+    this.#tracks.set(trackId, { track, smoother, gaps, closing: null });
+  }
+
+  /** Takes the next window of an open track; ignores one of any other, as after a withdrawal. */
+  submit(window: FeatureWindow): void {
+    const entry = this.#tracks.get(window.track.trackId);
+    if (entry?.closing !== null) return;
+    entry.smoother.submitted(window);
+    this.#batcher.submit(window);
+  }
+
+  /** Takes the next change of speech of an open track, in order with its windows. */
+  speech(change: SpeechChange): void {
+    const entry = this.#tracks.get(change.track.trackId);
+    if (entry?.closing !== null) return;
+    entry.smoother.speech(change);
+    if (entry.smoother.outstanding === 0) this.#emitGap(entry.gaps.settle());
+    this.#emitSegments(entry);
+  }
+
+  /**
+   * Ends a track. With `discard` (consent withdrawn) nothing of it is emitted once this call returns. Otherwise its
+   * windows that are under way are still scored and its last segment given; the promise resolves after that.
+   */
+  closeTrack(trackId: string, options: { readonly discard: boolean }): Promise<void> {
+    const entry = this.#tracks.get(trackId);
+    if (entry === undefined) return Promise.resolve();
+    if (options.discard) {
+      this.#tracks.delete(trackId);
+      this.#batcher.cancelTrack(trackId);
+      entry.closing?.finish();
+      return Promise.resolve();
+    }
+    if (entry.closing === null) {
+      let finish = (): void => undefined;
+      const done = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      entry.closing = { done, finish };
+      this.#finishIfDone(entry);
+    }
+    return entry.closing.done;
+  }
+
+  /** Ends all tracks, giving their windows under way a second, then stops the engine and completes `outputs$`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const entries = [...this.#tracks.values()];
+    const drained = Promise.all(entries.map(({ track }) => this.closeTrack(track.trackId, { discard: false })));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, drainMs);
+    });
+    await Promise.race([drained, late]);
+    clearTimeout(timer);
+    for (const entry of entries) this.#finish(entry);
+    const batcherClosed = this.#batcher.close();
+    await this.#engine.close();
+    await batcherClosed;
+    this.#outputs.complete();
+  }
+
+  #scored(scored: ScoredWindow): void {
+    const entry = this.#tracks.get(scored.window.track.trackId);
+    if (entry === undefined) return;
+    const point = entry.smoother.scored(scored);
+    if (point !== null) {
+      this.#emitGap(entry.gaps.settle());
+      this.#outputs.next({ kind: 'point', point });
+    }
+    this.#emitSegments(entry);
+    this.#finishIfDone(entry);
+  }
+
+  #lost(window: ScoredWindow['window'], fate: LostFate): void {
+    const entry = this.#tracks.get(window.track.trackId);
+    if (entry === undefined) return;
+    if (entry.smoother.lost(window)) this.#emitGap(entry.gaps.lost(window, fate));
+    this.#emitSegments(entry);
+    this.#finishIfDone(entry);
+  }
+
+  #finishIfDone(entry: Entry): void {
+    if (entry.closing !== null && entry.smoother.outstanding === 0) this.#finish(entry);
+  }
+
+  /** Says the last of a track and forgets it; nothing if it was forgotten already. */
+  #finish(entry: Entry): void {
+    const { track, smoother, gaps, closing } = entry;
+    if (this.#tracks.get(track.trackId) !== entry) return;
+    this.#batcher.cancelTrack(track.trackId);
+    this.#emitGap(gaps.settle());
+    for (const segment of smoother.flush()) this.#outputs.next({ kind: 'segment', segment });
+    this.#tracks.delete(track.trackId);
+    closing?.finish();
+  }
+
+  #emitSegments(entry: Entry): void {
+    for (const segment of entry.smoother.takeSegments()) {
+      // A receiver may close the track while it is told of a segment.
+      if (this.#tracks.get(entry.track.trackId) !== entry) return;
+      this.#outputs.next({ kind: 'segment', segment });
+    }
+  }
+
+  #emitGap(gap: Gap | null): void {
+    if (gap !== null) this.#outputs.next({ kind: 'gap', gap });
+  }
+
+  #logError(error: unknown): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#lastErrorLogMs < errorLogIntervalMs) return;
+    this.#lastErrorLogMs = nowMs;
+    this.#logger.warn({ reason: messageOf(error) }, 'inference failed');
+  }
+}
