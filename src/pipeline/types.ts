@@ -88,8 +88,7 @@ export interface SpeechChange {
 
 /** What the pipeline of one caller emits, in order of time. */
 export type PipelineOutput =
-  | { readonly kind: 'window'; readonly window: FeatureWindow }
-  | { readonly kind: 'speech'; readonly change: SpeechChange };
+  { readonly kind: 'window'; readonly window: FeatureWindow } | { readonly kind: 'speech'; readonly change: SpeechChange };
 
 /** Counts of one caller's media since its start; each packet in is counted once under one fate. */
 export interface MediaCounts {

@@ -6,7 +6,8 @@ import { Normalizer } from './normalizer.ts';
 import type { DetectedSpeech } from './speech-detector.ts';
 import type { FeatureFrame, FrontEndSpec, PipelineOutput } from './types.ts';
 
-type Track = Extract<PipelineOutput, { kind: 'window' }>['window']['track'];
+/** The track that a window belongs to. */
+export type Track = Extract<PipelineOutput, { kind: 'window' }>['window']['track'];
 
 /**
  * Emits a window of the last `windowFrames` frames each `hopFrames` frames, if at least `minSpeechFrames` of them and

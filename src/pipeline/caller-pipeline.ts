@@ -1,0 +1,126 @@
+// One caller's whole front end: RTP packets in, model windows and speech changes out.
+import { Observable, type OperatorFunction, pipe } from 'rxjs';
+import { stage } from '../processor.ts';
+import type { Processor, Emit } from '../processor.ts';
+import type { AudioDecoder } from './codec.ts';
+import { Decoder } from './decoder.ts';
+import { FeatureExtractor } from './feature-extractor.ts';
+import { createMediaCounts, JitterBuffer } from './jitter-buffer.ts';
+import { parseRtp } from './rtp.ts';
+import { SpeechDetector } from './speech-detector.ts';
+import type { FrontEndSpec, MediaCounts, PipelineOutput, RtpPacket } from './types.ts';
+import { WindowAssembler, type Track } from './window-assembler.ts';
+
+/** One packet off the wire. */
+type RawRtp = Parameters<typeof parseRtp>[0];
+
+/** What {@link callerPipeline} is built from. */
+export interface CallerPipelineOptions {
+  readonly track: Track;
+  /** The model's numbers. */
+  readonly spec: FrontEndSpec;
+  /** A decoder for the track's codec; closed with the pipeline, also if it never became ready. */
+  readonly decoder: AudioDecoder;
+  /** Counts of the track's media, kept up to date. @default all zero */
+  readonly counts?: MediaCounts;
+}
+
+/** Packets that may arrive before the decoder is ready: about half a second. The oldest are dropped beyond. */
+const maxEarlyPackets = 32;
+
+/**
+ * Lifts the stages of one caller into a stream: parse, jitter buffer, decoder, features, speech, windows. Each is a
+ * `Processor`. Bad packets are counted in `counts`, never thrown; the stream errors only if the decoder cannot be made.
+ */
+export function callerPipeline(options: CallerPipelineOptions): OperatorFunction<RawRtp, PipelineOutput> {
+  const { track, spec, decoder, counts = createMediaCounts() } = options;
+  const { codec, audioLevelExtensionId } = track;
+  return pipe(
+    stage(() => new RtpParser(counts, codec.payloadType, audioLevelExtensionId)),
+    holdUntilReady(decoder, counts),
+    stage(() => new JitterBuffer({ codec, counts })),
+    stage(() => new Decoder({ decoder, counts })),
+    stage(() => new FeatureExtractor()),
+    stage(() => new SpeechDetector()),
+    stage(() => new WindowAssembler(track, spec)),
+  );
+}
+
+/** Parses packets, and counts those that are no RTP or not of the track's codec. */
+class RtpParser implements Processor<RawRtp, RtpPacket> {
+  readonly #counts: MediaCounts;
+  readonly #payloadType: number;
+  readonly #audioLevelExtensionId: number | undefined;
+
+  constructor(counts: MediaCounts, payloadType: number, audioLevelExtensionId: number | undefined) {
+    this.#counts = counts;
+    this.#payloadType = payloadType;
+    this.#audioLevelExtensionId = audioLevelExtensionId;
+  }
+
+  process(raw: RawRtp, emit: Emit<RtpPacket>): void {
+    const packet = parseRtp(raw, this.#audioLevelExtensionId);
+    if (typeof packet !== 'string' && packet.payloadType === this.#payloadType) {
+      emit(packet);
+      return;
+    }
+    this.#counts.received += 1;
+    if (typeof packet === 'string') this.#counts.malformed += 1;
+    else this.#counts.ignored += 1;
+  }
+
+  flush(): void {
+    // Nothing is held back.
+  }
+
+  close(): void {
+    // Nothing is held.
+  }
+}
+
+/** Passes packets on once the decoder is ready, those that came before first; what exceeds the bound is counted as overflow. */
+function holdUntilReady(decoder: AudioDecoder, counts: MediaCounts): OperatorFunction<RtpPacket, RtpPacket> {
+  return (source) =>
+    new Observable<RtpPacket>((subscriber) => {
+      let early: RtpPacket[] | null = [];
+      let completed = false;
+      subscriber.add(() => {
+        early = [];
+        decoder.close();
+      });
+      subscriber.add(
+        source.subscribe({
+          next: (packet) => {
+            if (early === null) {
+              subscriber.next(packet);
+              return;
+            }
+            early.push(packet);
+            if (early.length > maxEarlyPackets) {
+              early.shift();
+              counts.received += 1;
+              counts.overflow += 1;
+            }
+          },
+          error: (error: unknown) => {
+            subscriber.error(error);
+          },
+          complete: () => {
+            completed = true;
+            if (early === null) subscriber.complete();
+          },
+        }),
+      );
+      decoder.ready.then(
+        () => {
+          const held = early ?? [];
+          early = null;
+          for (const packet of held) subscriber.next(packet);
+          if (completed) subscriber.complete();
+        },
+        (error: unknown) => {
+          subscriber.error(error);
+        },
+      );
+    });
+}
