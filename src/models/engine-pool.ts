@@ -30,6 +30,7 @@ export class EnginePool implements Engine {
     const [first] = engines;
     if (first === undefined) {
       throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`threads\` to be at least 1, got \`${String(count)}\``);
+    }
     return engines.length === 1 ? first : new EnginePool(first.name, engines);
   }
 
