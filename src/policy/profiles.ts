@@ -36,9 +36,8 @@ export const unclearRoles: readonly string[] = ['', 'guest', 'participant', 'unk
 export const prohibitedPurposesEu: readonly string[] = ['workplace', 'education'];
 
 /** Regions in which it holds, lower case: the Union, the European Economic Area, and their members. */
-export const euRegions: readonly string[] = (
-  'eu eea at be bg hr cy cz dk ee fi fr de gr hu ie it lv lt lu mt nl pl pt ro sk si es se is li no'
-).split(' ');
+export const euRegions: readonly string[] =
+  'eu eea at be bg hr cy cz dk ee fi fr de gr hu ie it lv lt lu mt nl pl pt ro sk si es se is li no'.split(' ');
 
 /** The profiles that configuration may name. */
 export const profiles = {

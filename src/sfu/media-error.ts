@@ -4,5 +4,5 @@ import { isUndertoneError, messageOf, UndertoneError } from '../errors.ts';
 /** Wraps a failure of a media operation as UT_MEDIA_FAILED; an UndertoneError passes unchanged. */
 export function mediaFailed(operation: string, error: unknown, retryable = false): UndertoneError {
   if (isUndertoneError(error)) return error;
-  return new UndertoneError('UT_MEDIA_FAILED', `Expected ${operation} to succeed, got \`${messageOf(error)}\``, { cause: error, retryable });
+  return new UndertoneError('UT_MEDIA_FAILED', `Expected ${operation}, got \`${messageOf(error)}\``, { cause: error, retryable });
 }

@@ -65,7 +65,10 @@ export class TapManager {
   addParticipant(info: ParticipantInfo, call: CallInfo, router: HostRouter): Decision {
     if (this.#closed) throw new UndertoneError('UT_REQUEST_INVALID', 'Expected an open tap manager, got a closed one');
     if (this.#entries.has(keyOf(info))) {
-      throw new UndertoneError('UT_REQUEST_INVALID', `Expected a new participant, got \`${info.participantId}\`, who is in the call already`);
+      throw new UndertoneError(
+        'UT_REQUEST_INVALID',
+        `Expected a new participant, got \`${info.participantId}\`, who is in the call already`,
+      );
     }
     const entry: Entry = { info, call, router, producerIds: [], decision: this.#ask(info, call), current: undefined };
     this.#entries.set(keyOf(info), entry);

@@ -36,9 +36,12 @@ describe('createPolicy', () => {
     ['personal', 'employee', 'granted', 'workplace', 'US', true, 'consented'],
     ['no-such-profile', 'guest', 'granted', 'conversation', 'EU', false, 'unknown-profile'],
     ['constructor', 'guest', 'granted', 'conversation', 'EU', false, 'unknown-profile'],
-  ])('profile %s, role "%s", consent %s, purpose %s, region "%s": allow %s (%s)', (profile, role, consent, purpose, region, allow, reason) => {
-    expect(createPolicy({ profile })(person(role, consent), call(purpose, region))).toEqual({ allow, reason });
-  });
+  ])(
+    'profile %s, role "%s", consent %s, purpose %s, region "%s": allow %s (%s)',
+    (profile, role, consent, purpose, region, allow, reason) => {
+      expect(createPolicy({ profile })(person(role, consent), call(purpose, region))).toEqual({ allow, reason });
+    },
+  );
 
   it('is the personal profile by default', () => {
     expect(createPolicy()(person('guest'), call())).toEqual({ allow: true, reason: 'consented' });
