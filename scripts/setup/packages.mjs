@@ -1,7 +1,6 @@
 // Installs the npm packages of package-lock.json where node_modules does not hold them already.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withNode } from './node.mjs';
 import { createProgress, say, SetupError } from './report.mjs';
 import { run } from './run.mjs';
 
@@ -42,17 +41,17 @@ export function holds(installed, wanted) {
 }
 
 /**
- * Runs `npm ci`, once more if it fails (a network that hiccups).
+ * Runs `npm ci`, once more if it fails (a network that hiccups). It runs as the person's own npm would, on the Node
+ * that it belongs to, because npm finds its global settings (registry, certificates) from there.
  *
  * @param {string} root
- * @param {string} node The Node to install with.
  */
-export async function installPackages(root, node) {
+export async function installPackages(root) {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   const attempts = 2;
   for (let attempt = 1; ; attempt += 1) {
     const progress = createProgress('Installing the npm packages');
-    const result = await run('npm', args, { cwd: root, env: withNode(node) });
+    const result = await run('npm', args, { cwd: root });
     if (result.code === 0) {
       progress.end();
       return;

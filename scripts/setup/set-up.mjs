@@ -56,7 +56,7 @@ function findReady(cache, programs) {
  */
 async function bringAll(cache, programs) {
   const node = findNode(cache) ?? (await bringNode(cache));
-  if (!packagesAreInstalled(root)) await installPackages(root, node);
+  if (!packagesAreInstalled(root)) await installPackages(root);
   if (!workerIsInstalled(root)) await installWorker(root, cache);
   if (missing(programs).length > 0) await installDebianPackages(missing(programs), 'the tests');
   return node;
