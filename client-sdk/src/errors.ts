@@ -25,7 +25,7 @@ export class UndertoneClientError extends Error {
   /** The call that it concerns, if one. */
   readonly callId: string | undefined;
   /** What caused it, if something did. */
-  readonly cause: unknown;
+  override readonly cause: unknown;
 
   constructor(code: ClientErrorCode | (string & {}), message: string, options: { callId?: string; cause?: unknown } = {}) {
     super(message);
