@@ -7,11 +7,11 @@ import { SetupError } from './report.mjs';
 /**
  * @typedef {object} RunResult
  * @property {number} code Exit status; 128 and the signal's number where a signal ended it.
- * @property {string} output The end of what it wrote, stdout and stderr together.
+ * @property {string} output The beginning and the end of what it wrote, stdout and stderr together.
  */
 
-/** How much of a program's output is kept for an error message, in lines. */
-const keptLines = 60;
+/** How much of the beginning and of the end of a program's output is kept for an error message, in lines. */
+const keptLines = 20;
 
 /** A program that has not ended this long after it was told to is left alone. */
 const endMs = 2_500;
@@ -34,11 +34,13 @@ export function run(command, args, { cwd, env = process.env, onLine } = {}) {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(child);
     /** @type {string[]} */
-    const lines = [];
+    const first = [];
+    /** @type {string[]} */
+    const last = [];
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
-        lines.push(line);
-        if (lines.length > keptLines) lines.shift();
+        (first.length < keptLines ? first : last).push(line);
+        if (last.length > keptLines) last.shift();
         onLine?.(line);
       });
     }
@@ -48,7 +50,7 @@ export function run(command, args, { cwd, env = process.env, onLine } = {}) {
     });
     child.on('close', (code, signal) => {
       running.delete(child);
-      resolve({ code: exitStatus(code, signal), output: lines.join('\n') });
+      resolve({ code: exitStatus(code, signal), output: [...first, ...last].join('\n') });
     });
   });
 }

@@ -63,4 +63,12 @@ describe('package-lock.json', () => {
     const places = Object.values(lock.packages).flatMap((entry) => ('resolved' in entry ? [entry.resolved] : []));
     expect(places).toEqual(['client-sdk']);
   });
+
+  it('is complete, so that `npm ci` accepts it on every platform', () => {
+    const packages: Record<string, { dependencies?: object; optionalDependencies?: object }> = lock.packages;
+    const names = new Set(Object.keys(packages).map((path) => path.split('node_modules/').at(-1)));
+    const wantedNames = Object.values(packages).flatMap((entry) => Object.keys({ ...entry.dependencies, ...entry.optionalDependencies }));
+    expect(wantedNames.length).toBeGreaterThan(100);
+    expect(wantedNames.filter((name) => !names.has(name))).toEqual([]);
+  });
 });
