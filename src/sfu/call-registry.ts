@@ -68,8 +68,9 @@ export class CallRegistry {
       const call = await this.#openUnlessLast(callId, attempt);
       if (call === undefined || isClosed(call)) continue;
       try {
-        if (!stillWanted())
+        if (!stillWanted()) {
           throw new UndertoneError('UT_REQUEST_INVALID', 'Expected a client that waits for its answer, got one that left');
+        }
         const other = call.participant(seat.participantId);
         if (other?.onReplaced !== undefined && seat.onReplaced !== undefined) {
           call.removeParticipant(other);

@@ -79,8 +79,9 @@ export class Call implements ParticipantCall {
 
   /** @throws UndertoneError UT_SERVER_OVERLOADED where the call is full, UT_REQUEST_INVALID where the id is taken or the call is over. */
   addParticipant(seat: Seat): Participant {
-    if (this.#closed)
+    if (this.#closed) {
       throw new UndertoneError('UT_REQUEST_INVALID', 'Expected a call that goes on, got one that ended', { retryable: true });
+    }
     if (this.#participants.has(seat.participantId)) {
       throw new UndertoneError(
         'UT_REQUEST_INVALID',

@@ -1,5 +1,6 @@
 // A pool of mediasoup workers, each with a WebRtcServer; one that dies is replaced at once.
 import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createWorker, type types } from 'mediasoup';
 import { Subject, type Observable } from 'rxjs';
 import { UndertoneError } from '../errors.ts';
@@ -36,13 +37,13 @@ interface Slot {
   starting: Promise<MediaWorker>;
   /** Deaths and failed starts since it last ran well. */
   failures: number;
-  retryTimer: NodeJS.Timeout | undefined;
 }
 
 /** A worker that lived this long was healthy: its death is met with a new one at once, however many died before. */
 const healthyAfterMs = 10_000;
 const firstRetryMs = 250;
-const maxRetryMs = 30_000;
+/** Also the longest that a new call waits for a worker. */
+const maxRetryMs = 5_000;
 /** Workers that do not end in this time are left to the operating system. */
 const closeTimeoutMs = 2_000;
 
@@ -51,12 +52,13 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #slots: Slot[];
   readonly #deaths = new Subject<MediaWorker>();
+  readonly #abort = new AbortController();
   #closing: Promise<void> | undefined;
 
   private constructor(options: WorkerPoolOptions, workerCount: number) {
     this.#options = options;
     this.#slots = Array.from({ length: workerCount }, (_, index) => {
-      const slot: Slot = { index, live: undefined, starting: neverStarted(), failures: 0, retryTimer: undefined };
+      const slot: Slot = { index, live: undefined, starting: neverStarted(), failures: 0 };
       return slot;
     });
   }
@@ -122,8 +124,9 @@ export class WorkerPool {
     return this.#slots.flatMap((slot) => (slot.live === undefined || slot.live.worker.closed ? [] : [slot.live]));
   }
 
-  #start(slot: Slot): Promise<MediaWorker> {
-    slot.starting = this.#spawn(slot);
+  #start(slot: Slot, delayMs = 0): Promise<MediaWorker> {
+    const wait = delayMs === 0 ? Promise.resolve() : delay(delayMs, undefined, { ref: false, signal: this.#abort.signal });
+    slot.starting = wait.then(() => this.#spawn(slot));
     // Whoever needs the worker awaits `starting` itself; without one, a failure must not end the process.
     slot.starting.catch(() => undefined);
     return slot.starting;
@@ -174,30 +177,21 @@ export class WorkerPool {
   #restart(slot: Slot): void {
     const delayMs = slot.failures === 0 ? 0 : Math.min(maxRetryMs, firstRetryMs * 2 ** (slot.failures - 1));
     slot.failures += 1;
-    const attempt = (): void => {
-      if (this.#closing !== undefined) return;
-      this.#start(slot).then(
-        (live) => {
-          this.#options.logger?.info({ pid: live.worker.pid }, 'A media worker was replaced');
-        },
-        (error: unknown) => {
-          if (this.#closing !== undefined) return;
-          this.#options.logger?.error({ err: error }, 'A media worker could not be replaced; trying again');
-          this.#restart(slot);
-        },
-      );
-    };
-    if (delayMs === 0) {
-      attempt();
-      return;
-    }
-    slot.retryTimer = setTimeout(attempt, delayMs);
-    slot.retryTimer.unref();
+    this.#start(slot, delayMs).then(
+      (live) => {
+        this.#options.logger?.info({ pid: live.worker.pid }, 'A media worker was replaced');
+      },
+      (error: unknown) => {
+        if (this.#closing !== undefined) return;
+        this.#options.logger?.error({ err: error }, 'A media worker could not be replaced; trying again');
+        this.#restart(slot);
+      },
+    );
   }
 
   async #close(): Promise<void> {
     const workers = this.#slots.flatMap((slot) => (slot.live === undefined ? [] : [slot.live.worker]));
-    for (const slot of this.#slots) clearTimeout(slot.retryTimer);
+    this.#abort.abort();
     this.#deaths.complete();
     await Promise.all(workers.map(endWorker));
     // A start that was under way sees the flag, closes its own worker, and rejects.
