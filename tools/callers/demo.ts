@@ -59,16 +59,13 @@ export function readDemoManifest(directory = demoDirectory): DemoManifest {
 }
 
 /**
- * A cast of `count` people: agents and customers in turn, women and men as the clips have them, each with all the clips
- * of one actor. More people than actors share voices, never names. The same each time.
+ * A cast of `count` people: customers and agents in turn, women and men in turn while there are both, each with all the
+ * clips of one actor. More people than actors share voices, never names. The same each time.
  */
 export function demoCast(manifest: DemoManifest, count: number, directory = demoDirectory): CastMember[] {
-  const byActor = new Map<string, DemoManifest['clips']>();
-  for (const clip of manifest.clips) byActor.set(clip.actor, [...(byActor.get(clip.actor) ?? []), clip]);
-  const actors = [...byActor];
+  const actors = actorsInTurn(manifest.clips);
   return Array.from({ length: count }, (_, index) => {
-    const [actor, clips] = actors[(index * actorStride(actors.length)) % actors.length] ?? ['', []];
-    const sex = clips[0]?.sex ?? 'female';
+    const { actor, sex, clips } = actors[index % actors.length] ?? { actor: '', sex: 'female' as const, clips: [] };
     const names = firstNames[sex];
     return {
       participantId: `demo-${String(index + 1)}`,
@@ -81,7 +78,22 @@ export function demoCast(manifest: DemoManifest, count: number, directory = demo
   });
 }
 
-/** A step through the actors that reaches each before any twice, and mixes women and men, who stand in blocks. */
-function actorStride(actorCount: number): number {
-  return [5, 4, 3, 2].find((stride) => stride < actorCount && actorCount % stride !== 0) ?? 1;
+interface Actor {
+  readonly actor: string;
+  readonly sex: 'female' | 'male';
+  readonly clips: DemoManifest['clips'];
+}
+
+/** The actors of the clips: a woman, a man, a woman …, and the rest. */
+function actorsInTurn(clips: DemoManifest['clips']): Actor[] {
+  const byActor = new Map<string, Actor>();
+  for (const clip of clips) {
+    const known = byActor.get(clip.actor) ?? { actor: clip.actor, sex: clip.sex, clips: [] };
+    known.clips.push(clip);
+    byActor.set(clip.actor, known);
+  }
+  const all = [...byActor.values()];
+  const women = all.filter(({ sex }) => sex === 'female');
+  const men = all.filter(({ sex }) => sex === 'male');
+  return Array.from({ length: Math.max(women.length, men.length) }, (_, i) => [...women.slice(i, i + 1), ...men.slice(i, i + 1)]).flat();
 }
