@@ -211,8 +211,9 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
   #isGapGivenUp(head: Held): boolean {
     if (this.#held.length >= this.#maxPackets) return true;
     const newest = this.#held[this.#held.length - 1] ?? head;
-    if (unwrapNear(newest.packet.timestamp, head.packet.timestamp, timestampModulus) - head.packet.timestamp >= this.#maxHeldTicks)
-      {return true;}
+    if (unwrapNear(newest.packet.timestamp, head.packet.timestamp, timestampModulus) - head.packet.timestamp >= this.#maxHeldTicks) {
+      return true;
+    }
     const waitingSinceMs = this.#held.reduce((least, held) => Math.min(least, held.packet.arrivalMs), Infinity);
     return this.#nowMs - waitingSinceMs >= this.#maxWaitMs;
   }

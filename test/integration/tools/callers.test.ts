@@ -105,7 +105,8 @@ describe('simulated callers in a call', () => {
       expect(likenesses[2]).toBeGreaterThan(0.99);
       expect(Math.max(...likenesses)).toBe(likenesses[2]);
     }
-    for (const { counts } of ears.values())
-      {expect(counts).toMatchObject({ played: counts.received, lost: 0, decodeErrors: 0, concealedSamples: 0 });}
+    for (const { counts } of ears.values()) {
+      expect(counts).toMatchObject({ played: counts.received, lost: 0, decodeErrors: 0, concealedSamples: 0 });
+    }
   });
 });
