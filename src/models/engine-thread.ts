@@ -30,14 +30,16 @@ interface Pending {
   reject(error: UndertoneError): void;
 }
 
-const defaults = { runTimeoutMs: 10_000, startTimeoutMs: 60_000, restartDelayMs: 100, maxRestartDelayMs: 5000, spawn: spawnWorker };
-const closeTimeoutMs = 1000;
+const defaults = { runTimeoutMs: 10_000, startTimeoutMs: 60_000, restartDelayMs: 100, maxRestartDelayMs: 5000, spawn: spawnEngineThread };
+/** A thread that is busy when it is told to end gets this long to finish its batch. */
+const closeTimeoutMs = 2000;
 const expectedInputs = ['features', 'mask'];
 const expectedOutput = 'logits';
 
 /**
  * Runs batches in a worker thread. When the thread dies, errors or hangs, every pending run rejects with
- * UT_ENGINE_FAILED (retryable) and so does each new one until a fresh thread has loaded the network.
+ * UT_ENGINE_FAILED (retryable) and so does each new one until a fresh thread has loaded the network. Await `close()`
+ * before the process ends: ending it within a native call aborts it.
  */
 export class ThreadEngine implements Engine {
   readonly name: string;
@@ -122,10 +124,8 @@ export class ThreadEngine implements Engine {
         resolve();
       });
     });
-    // Asked first, so that the session frees its native memory; a thread that is stuck is cut off.
-    worker.postMessage({ kind: 'close' } satisfies EngineRequest);
+    retire(worker);
     await withinMs(exited, closeTimeoutMs);
-    await withinMs(worker.terminate(), closeTimeoutMs);
   }
 
   #start(): Promise<void> {
@@ -195,7 +195,7 @@ export class ThreadEngine implements Engine {
     this.#worker = null;
     this.#ready = false;
     this.#rejectAll(reason);
-    void worker.terminate();
+    retire(worker);
     if (wasReady) this.#restartLater(reason);
   }
 
@@ -231,7 +231,8 @@ export class ThreadEngine implements Engine {
   }
 }
 
-function spawnWorker(thread: EngineThreadData): Worker {
+/** Starts an inference thread. */
+export function spawnEngineThread(thread: EngineThreadData): Worker {
   return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: thread, name: 'undertone-inference' });
 }
 
@@ -246,6 +247,15 @@ function contractFault(inputs: readonly string[], outputs: readonly string[]): s
 function transferable(array: Float32Array): Float32Array<ArrayBuffer> {
   const whole = array.buffer instanceof ArrayBuffer && array.byteLength === array.buffer.byteLength;
   return whole ? (array as Float32Array<ArrayBuffer>) : Float32Array.from(array);
+}
+
+/**
+ * Tells a thread to end after the batch that it is at, and no longer keeps the process up for it. It is never
+ * terminated: onnxruntime's binding aborts the whole process when its thread is cut off within a native call.
+ */
+function retire(worker: Worker): void {
+  worker.postMessage({ kind: 'close' } satisfies EngineRequest);
+  worker.unref();
 }
 
 /** Resolves with the promise or after a time, whichever is first. */

@@ -1,4 +1,5 @@
 // The inference thread: one onnxruntime session that answers batches one after another.
+/// <reference lib="es2024.arraybuffer" />
 import { parentPort, workerData } from 'node:worker_threads';
 import type * as onnxruntime from 'onnxruntime-node';
 
@@ -17,8 +18,8 @@ export type EngineRequest =
       readonly batch: number;
       readonly frameCount: number;
       readonly featureCount: number;
-      readonly features: Float32Array;
-      readonly mask: Float32Array;
+      readonly features: Float32Array<ArrayBuffer>;
+      readonly mask: Float32Array<ArrayBuffer>;
     }
   | { readonly kind: 'close' };
 
@@ -79,6 +80,10 @@ async function answer(runtime: Runtime, session: onnxruntime.InferenceSession, r
     reply({ kind: 'result', id, logits: copy, shape: logits.dims }, [copy.buffer]);
   } catch (error) {
     reply({ kind: 'error', id, message: messageOfThrown(error) });
+  } finally {
+    // Freed now: this thread makes so little garbage of its own that its collector would let megabytes pile up.
+    request.features.buffer.transfer(0);
+    request.mask.buffer.transfer(0);
   }
 }
 

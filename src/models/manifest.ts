@@ -59,8 +59,10 @@ const manifestSchema = z
   })
   .superRefine((manifest, context) => {
     for (const key of ['hopFrames', 'minSpeechFrames'] as const) {
-      if (manifest[key] > manifest.windowFrames) {
-        context.addIssue({ code: 'custom', path: [key], message: `expected at most windowFrames = ${String(manifest.windowFrames)}` });
+      const input = manifest[key];
+      if (input > manifest.windowFrames) {
+        const message = `expected at most windowFrames = ${String(manifest.windowFrames)}`;
+        context.addIssue({ code: 'custom', path: [key], input, message });
       }
     }
   });

@@ -51,7 +51,7 @@ interface Entry {
 }
 
 /** Time that windows with the engine get to come back when the service closes, ms. */
-const drainMs = 1000;
+const drainMs = 500;
 const errorLogIntervalMs = 1000;
 
 /** Scores windows of all tracks in shared batches, and smooths each track by itself. */
@@ -146,7 +146,7 @@ export class EmotionService {
     const entry = this.#tracks.get(change.track.trackId);
     if (entry?.closing !== null) return;
     entry.smoother.speech(change);
-    if (entry.smoother.outstanding === 0) this.#emitGap(entry.gaps.settle());
+    if (entry.smoother.outstanding === 0) this.#emitGap(entry, entry.gaps.settle());
     this.#emitSegments(entry);
   }
 
@@ -174,7 +174,7 @@ export class EmotionService {
     return entry.closing.done;
   }
 
-  /** Ends all tracks, giving their windows under way a second, then stops the engine and completes `outputs$`. */
+  /** Ends all tracks, giving their windows under way half a second, then stops the engine and completes `outputs$`. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -205,8 +205,8 @@ export class EmotionService {
     if (entry === undefined) return;
     const point = entry.smoother.scored(scored);
     if (point !== null) {
-      this.#emitGap(entry.gaps.settle());
-      this.#outputs.next({ kind: 'point', point });
+      this.#emitGap(entry, entry.gaps.settle());
+      this.#emit(entry, { kind: 'point', point });
     }
     this.#emitSegments(entry);
     this.#finishIfDone(entry);
@@ -215,7 +215,7 @@ export class EmotionService {
   #lost(window: ScoredWindow['window'], fate: LostFate): void {
     const entry = this.#tracks.get(window.track.trackId);
     if (entry === undefined) return;
-    if (entry.smoother.lost(window)) this.#emitGap(entry.gaps.lost(window, fate));
+    if (entry.smoother.lost(window)) this.#emitGap(entry, entry.gaps.lost(window, fate));
     this.#emitSegments(entry);
     this.#finishIfDone(entry);
   }
@@ -229,22 +229,23 @@ export class EmotionService {
     const { track, smoother, gaps, closing } = entry;
     if (this.#tracks.get(track.trackId) !== entry) return;
     this.#batcher.cancelTrack(track.trackId);
-    this.#emitGap(gaps.settle());
-    for (const segment of smoother.flush()) this.#outputs.next({ kind: 'segment', segment });
+    this.#emitGap(entry, gaps.settle());
+    for (const segment of smoother.flush()) this.#emit(entry, { kind: 'segment', segment });
     this.#tracks.delete(track.trackId);
     closing?.finish();
   }
 
   #emitSegments(entry: Entry): void {
-    for (const segment of entry.smoother.takeSegments()) {
-      // A receiver may close the track while it is told of a segment.
-      if (this.#tracks.get(entry.track.trackId) !== entry) return;
-      this.#outputs.next({ kind: 'segment', segment });
-    }
+    for (const segment of entry.smoother.takeSegments()) this.#emit(entry, { kind: 'segment', segment });
   }
 
-  #emitGap(gap: Gap | null): void {
-    if (gap !== null) this.#outputs.next({ kind: 'gap', gap });
+  #emitGap(entry: Entry, gap: Gap | null): void {
+    if (gap !== null) this.#emit(entry, { kind: 'gap', gap });
+  }
+
+  #emit(entry: Entry, output: EmotionOutput): void {
+    // A receiver may discard the track while it is told of one of several outputs.
+    if (this.#tracks.get(entry.track.trackId) === entry) this.#outputs.next(output);
   }
 
   #logError(error: unknown): void {

@@ -1,0 +1,102 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { frontEndSpec, loadManifest } from '../../../src/models/manifest.ts';
+import { tinyManifest, tinyModelDir } from './support.ts';
+
+let dir: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'undertone-manifest-'));
+  await cp(tinyModelDir, dir, { recursive: true });
+});
+
+afterEach(async () => {
+  await rm(dir, { recursive: true });
+});
+
+const { normalization } = tinyManifest;
+
+/** A change to the manifest, and what the error must say of it. */
+const faults: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
+  ['another format', { format: 'undertone-model/2' }, /`format`: .*undertone-model\/1.*got `undertone-model\/2`/],
+  ['an unknown key', { colour: 'blue' }, /colour/],
+  ['a missing key', { temperature: undefined }, /`temperature`: .*expected number/],
+  ['a repeated label', { labels: ['anger', 'fear', 'anger'] }, /`labels`: expected each label once/],
+  ['a single label', { labels: ['anger'] }, /`labels`: .*2/],
+  ['the label uncertain', { labels: ['anger', 'uncertain'] }, /`uncertain` is not a class/],
+  ['another sample rate', { sampleRateHz: 8000 }, /`sampleRateHz`: .*16000.*got `8000`/],
+  ['a fractional window', { windowFrames: 10.5 }, /`windowFrames`: .*got `10.5`/],
+  ['a hop beyond the window', { hopFrames: 101 }, /`hopFrames`: expected at most windowFrames = 100, got `101`/],
+  ['more speech than the window holds', { minSpeechFrames: 101 }, /`minSpeechFrames`: expected at most windowFrames = 100/],
+  ['a short mean', { normalization: { ...normalization, mean: [0, 0] } }, /`normalization.mean`: .*104/],
+  ['a long deviation', { normalization: { ...normalization, std: Array(105).fill(1) } }, /`normalization.std`: .*104/],
+  ['a deviation of zero', { normalization: { ...normalization, std: Array(104).fill(0) } }, /`normalization.std\[0\]`: .*got `0`/],
+  ['a temperature of zero', { temperature: 0 }, /`temperature`: .*got `0`/],
+  ['a confidence of 1', { uncertainBelow: 1 }, /`uncertainBelow`: .*got `1`/],
+  [
+    'a path out of its folder',
+    { files: { onnx: { ...tinyManifest.files.onnx, path: '../model.onnx' } } },
+    /`files.onnx.path`: expected the name/,
+  ],
+  ['a hash that is none', { files: { onnx: { path: 'model.onnx', sha256: 'abc' } } }, /`files.onnx.sha256`: expected 64/],
+];
+
+describe('loadManifest', () => {
+  it('gives the manifest, frozen, and the absolute path of the network', async () => {
+    const { manifest, onnxPath } = await loadManifest(dir);
+    expect(manifest).toEqual(tinyManifest);
+    expect(onnxPath).toBe(join(dir, 'model.onnx'));
+    expect(Object.isFrozen(manifest.normalization.mean)).toBe(true);
+    expect(Object.isFrozen(manifest.files.onnx)).toBe(true);
+  });
+
+  it.each(faults)('refuses %s', async (_name, change, message) => {
+    await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, ...change }));
+    await expect(loadManifest(dir)).rejects.toMatchObject({ code: 'UT_MODEL_INVALID', message: expect.stringMatching(message) });
+  });
+
+  it('refuses what is not JSON', async () => {
+    await writeFile(join(dir, 'manifest.json'), '{"format":');
+    await expect(loadManifest(dir)).rejects.toMatchObject({ code: 'UT_MODEL_INVALID', message: expect.stringContaining('to be JSON') });
+  });
+
+  it('names each fault, not the first alone', async () => {
+    await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, temperature: -1, hopFrames: 0 }));
+    await expect(loadManifest(dir)).rejects.toThrow(/`hopFrames`.*`temperature`/);
+  });
+
+  it('names the manifest that is missing and where one comes from', async () => {
+    const missing = join(dir, 'nowhere');
+    const error: unknown = await loadManifest(missing).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'UT_MODEL_MISSING' });
+    expect(String(error)).toContain(join(missing, 'manifest.json'));
+    expect(String(error)).toContain('assets/models');
+  });
+
+  it('names the network that is missing', async () => {
+    await rm(join(dir, 'model.onnx'));
+    const error: unknown = await loadManifest(dir).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'UT_MODEL_MISSING' });
+    expect(String(error)).toContain(join(dir, 'model.onnx'));
+  });
+
+  it('refuses a network that is not the one of the manifest', async () => {
+    await writeFile(join(dir, 'model.onnx'), 'something else');
+    await expect(loadManifest(dir)).rejects.toMatchObject({
+      code: 'UT_MODEL_INVALID',
+      message: expect.stringContaining(tinyManifest.files.onnx.sha256),
+    });
+  });
+});
+
+describe('frontEndSpec', () => {
+  it('carries what the front end needs', () => {
+    const spec = frontEndSpec(tinyManifest);
+    expect(spec).toMatchObject({ windowFrames: 100, hopFrames: 25, minSpeechFrames: 20 });
+    expect(spec.prior).toMatchObject({ meanWeightFrames: 200, stdWeightFrames: 400, memoryFrames: 3000 });
+    expect(spec.prior.mean).toEqual(new Float32Array(104));
+    expect(spec.prior.std).toEqual(new Float32Array(104).fill(1));
+  });
+});
