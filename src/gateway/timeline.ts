@@ -47,6 +47,8 @@ export class Timeline {
   readonly epoch: string;
   /** Settles once the store has the call; rejects if it never will. */
   readonly opened: Promise<void>;
+  /** Resolves once the call has ended and the store has all of it, or it is given up. */
+  readonly settled: Promise<void>;
   readonly #options: TimelineOptions;
   readonly #queue: DraftQueue;
   readonly #measured = new Set<string>();
@@ -54,6 +56,7 @@ export class Timeline {
   #summary: CallSummary;
   #state: 'live' | 'ended' | 'failed' = 'live';
   #lastAtMs = 0;
+  #settle: () => void = () => undefined;
   #pumping: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
@@ -64,6 +67,9 @@ export class Timeline {
     this.epoch = makeEpoch(clock);
     this.#queue = new DraftQueue(options.maxQueuedEvents ?? 4096);
     this.#summary = emptySummary({ callId, epoch: this.epoch, startedAtUnixMs, node, purpose, region });
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
     this.opened = this.#open();
     // Who does not ask for `opened` must not be ended by its rejection; the log has it.
     this.opened.catch(() => undefined);
@@ -129,6 +135,7 @@ export class Timeline {
     const timer = setTimeout(() => this.abandon(), this.#options.endTimeoutMs ?? 60_000);
     await this.flush();
     clearTimeout(timer);
+    this.#settle();
   }
 
   /** Read through a getter, because a failed enqueue changes the state behind the compiler's back. */
@@ -191,7 +198,7 @@ export class Timeline {
     for (let attempt = 0; ; attempt++) {
       try {
         signal.throwIfAborted();
-        await operation();
+        await unlessAborted(operation(), signal);
         if (attempt > 0) this.#options.logger.warn({ callId: this.callId, attempt }, 'The timeline store answers again');
         return;
       } catch (error) {
@@ -208,15 +215,20 @@ export class Timeline {
   }
 
   #report(event: TimelineEvent): void {
-    const { metrics, clock, onWritten } = this.#options;
+    const { metrics, clock, logger, onWritten } = this.#options;
     metrics.events.inc({ type: event.type });
     if (event.type === 'point') metrics.arrivalToEventMs.observe(Math.max(0, clock.nowMs() - event.arrivedAtUnixMs));
-    onWritten?.(event);
+    try {
+      onWritten?.(event);
+    } catch (error) {
+      logger.error({ callId: this.callId, error: messageOf(error) }, 'A listener of written events threw');
+    }
   }
 
   #fail(message: string): void {
     if (this.#state === 'failed') return;
     this.#state = 'failed';
+    this.#settle();
     this.#abort.abort(new UndertoneError('UT_STORE_FAILED', message));
     this.#countDropped('failed', this.#queue.clear());
     this.#options.logger.error({ callId: this.callId, error: message }, 'A timeline is lost');
@@ -224,6 +236,20 @@ export class Timeline {
 
   #countDropped(reason: 'overflow' | 'unmeasured' | 'ended' | 'failed', count: number): void {
     if (count > 0) this.#options.metrics.eventsDropped.inc({ reason }, count);
+  }
+}
+
+/** Settles as the operation does, or rejects at once when aborted. */
+async function unlessAborted(operation: Promise<void>, signal: AbortSignal): Promise<void> {
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new UndertoneError('UT_STORE_FAILED', 'The timeline was given up'));
+    signal.addEventListener('abort', onAbort);
+  });
+  try {
+    await Promise.race([operation, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

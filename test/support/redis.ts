@@ -22,7 +22,7 @@ export async function startRedis(): Promise<TestRedis> {
   async function kill(): Promise<void> {
     const running = child;
     child = undefined;
-    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    if (running?.exitCode !== null || running.signalCode !== null) return;
     const exited = once(running, 'exit');
     running.kill('SIGKILL');
     await exited;
