@@ -1,4 +1,5 @@
 // The calls of this node: opened by whoever joins first, ended when empty or when their media worker dies.
+import type { types } from 'mediasoup';
 import { systemClock, type Clock } from '../clock.ts';
 import { isUndertoneError, UndertoneError } from '../errors.ts';
 import { Call, type Seat } from './call.ts';
@@ -125,15 +126,10 @@ export class CallRegistry {
   async #create(callId: string): Promise<Call> {
     const { pool, taps, limits, emit, callDefaults, emptyCallLingerMs = 0 } = this.#options;
     const mediaWorker = await pool.acquire();
-    const router = await mediaWorker.worker.createRouter({ mediaCodecs: routerMediaCodecs }).catch((error: unknown) => {
-      throw mediaFailed('a router for the call', error, true);
+    const router = await this.#createRouter(mediaWorker).catch((error: unknown) => {
+      mediaWorker.load -= 1;
+      throw error;
     });
-    if (this.#closed || router.closed) {
-      router.close();
-      throw new UndertoneError('UT_MEDIA_FAILED', 'Expected the media worker to go on, got one that ended meanwhile', {
-        retryable: !this.#closed,
-      });
-    }
     const info: CallInfo = { callId, ...callDefaults };
     const onClosed = (closed: Call): void => {
       if (this.#calls.get(callId) === closed) this.#calls.delete(callId);
@@ -142,6 +138,19 @@ export class CallRegistry {
     this.#calls.set(callId, call);
     emit({ type: 'callOpened', call: info, openedAtUnixMs: this.#clock.nowMs() });
     return call;
+  }
+
+  async #createRouter({ worker }: MediaWorker): Promise<types.Router> {
+    let router: types.Router;
+    try {
+      router = await worker.createRouter({ mediaCodecs: routerMediaCodecs });
+    } catch (error) {
+      throw mediaFailed('a router for the call', error, true);
+    }
+    if (!this.#closed && !router.closed) return router;
+    router.close();
+    const message = 'Expected the media worker to go on, got one that ended meanwhile';
+    throw new UndertoneError('UT_MEDIA_FAILED', message, { retryable: !this.#closed });
   }
 }
 

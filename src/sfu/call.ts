@@ -13,6 +13,7 @@ import type { MediaWorker } from './worker-pool.ts';
 export interface CallOptions {
   readonly info: CallInfo;
   readonly router: types.Router;
+  /** Acquired for this call, which gives it back when it ends. */
   readonly mediaWorker: MediaWorker;
   readonly taps: TapManager;
   readonly limits: SfuLimits;
@@ -57,7 +58,6 @@ export class Call implements ParticipantCall {
     this.#emptyCallLingerMs = options.emptyCallLingerMs;
     this.#emit = options.emit;
     this.#onClosed = options.onClosed;
-    this.mediaWorker.load += 1;
   }
 
   get closed(): boolean {

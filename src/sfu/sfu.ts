@@ -198,8 +198,7 @@ export class Sfu {
   async #close(): Promise<void> {
     this.#registry.close('shutdown');
     this.#taps.close();
-    await this.#signaling.close();
-    await this.#pool.close();
+    await Promise.all([this.#signaling.close(), this.#pool.close()]);
     this.#events.complete();
   }
 

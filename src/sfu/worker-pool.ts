@@ -26,7 +26,7 @@ export interface WorkerPoolOptions {
 export interface MediaWorker {
   readonly worker: types.Worker;
   readonly webRtcServer: types.WebRtcServer;
-  /** What it carries, in participants and calls; kept by those who use it. */
+  /** What it carries: one for each `acquire`, which its user takes off again, and whatever the user adds meanwhile. */
   load: number;
 }
 
@@ -95,18 +95,14 @@ export class WorkerPool {
   }
 
   /**
-   * The worker with the least load; waits for a replacement where all have died.
+   * The worker with the least load, which grows by one; waits for a replacement where all have died.
    * @throws UndertoneError UT_MEDIA_FAILED (retryable) where none can be had.
    */
   async acquire(): Promise<MediaWorker> {
     if (this.#closing !== undefined) throw new UndertoneError('UT_MEDIA_FAILED', 'Expected an open worker pool, got a closed one');
-    const [first, ...others] = this.#live();
-    if (first !== undefined) return others.reduce((least, other) => (other.load < least.load ? other : least), first);
-    try {
-      return await Promise.any(this.#slots.map((slot) => slot.starting));
-    } catch (error) {
-      throw mediaFailed('a mediasoup worker that takes the call', error, true);
-    }
+    const chosen = leastLoaded(this.#live()) ?? (await this.#nextStarted());
+    chosen.load += 1;
+    return chosen;
   }
 
   /** Ends every worker process. Safe to call twice. */
@@ -122,6 +118,14 @@ export class WorkerPool {
   #live(): MediaWorker[] {
     // mediasoup closes its workers by itself on SIGINT and SIGTERM, so a worker may be closed without having died.
     return this.#slots.flatMap((slot) => (slot.live === undefined || slot.live.worker.closed ? [] : [slot.live]));
+  }
+
+  async #nextStarted(): Promise<MediaWorker> {
+    try {
+      return await Promise.any(this.#slots.map((slot) => slot.starting));
+    } catch (error) {
+      throw mediaFailed('a mediasoup worker that takes the call', error, true);
+    }
   }
 
   #start(slot: Slot, delayMs = 0): Promise<MediaWorker> {
@@ -197,6 +201,10 @@ export class WorkerPool {
     // A start that was under way sees the flag, closes its own worker, and rejects.
     await Promise.allSettled(this.#slots.map((slot) => slot.starting));
   }
+}
+
+function leastLoaded([first, ...others]: readonly MediaWorker[]): MediaWorker | undefined {
+  return others.reduce((least, other) => (least === undefined || other.load < least.load ? other : least), first);
 }
 
 async function endWorker(worker: types.Worker): Promise<void> {

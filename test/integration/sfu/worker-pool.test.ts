@@ -76,11 +76,11 @@ describe('WorkerPool', () => {
   it('gives the worker with the least load, and ends all processes on close', async () => {
     const pool = await WorkerPool.create(workers(2));
     closing.push(() => pool.close());
-    const first = await pool.acquire();
-    first.load += 1;
-    const second = await pool.acquire();
+    const [first, second] = await Promise.all([pool.acquire(), pool.acquire()]);
     expect(second).not.toBe(first);
-    second.load += 2;
+    second.load += 1;
+    expect(await pool.acquire()).toBe(first);
+    first.load -= 2;
     expect(await pool.acquire()).toBe(first);
     const { pids } = pool;
     expect(pids.map(runs)).toEqual([true, true]);

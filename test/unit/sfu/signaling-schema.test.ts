@@ -45,7 +45,7 @@ describe('parseRequest', () => {
     expect(parsed.ok ? '' : parsed.message).toContain(text);
   });
 
-  it('never throws, never takes what it should not, and keeps its answers short', () => {
+  it('never throws, and keeps its answers short', () => {
     const methods = fc.oneof(fc.constantFrom(...Object.keys(requestSchemas)), fc.string());
     const messages = fc.oneof(
       fc.string(),
