@@ -99,6 +99,9 @@ const rtpCapabilities = z.object({
     .exactOptional(),
 });
 
+/** What a token may say of the participant that it joins as: under the same rules as what clients say. */
+export const claimedIdentity = z.object({ participantId: externalId.exactOptional(), role: role.exactOptional() });
+
 /** The data of each request, by method. */
 export const requestSchemas = {
   join: z.strictObject({

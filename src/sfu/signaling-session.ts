@@ -6,7 +6,7 @@ import { isUndertoneError, messageOf, UndertoneError, type ErrorCode } from '../
 import type { Logger } from '../log.ts';
 import type { CallRegistry, Joined } from './call-registry.ts';
 import type { SignalAnswer, SignalNotification } from './signaling-messages.ts';
-import { parseRequest, type SignalRequest } from './signaling-schema.ts';
+import { claimedIdentity, parseRequest, type SignalRequest } from './signaling-schema.ts';
 import type { Decision } from './types.ts';
 
 /** What a token allows. */
@@ -199,6 +199,10 @@ export class SignalingSession {
       this.#countInvalid();
       if (isUndertoneError(error)) throw error;
       throw new UndertoneError('UT_AUTH_TOKEN', 'Expected a valid token, got one that could not be verified', { cause: error });
+    }
+    if (!claimedIdentity.safeParse(claims).success) {
+      this.#countInvalid();
+      throw new UndertoneError('UT_AUTH_TOKEN', 'Expected `sub` and `role` of the token to be ids, got something else');
     }
     const fault = scopeFault(claims, callId, role);
     if (fault === undefined) return claims;

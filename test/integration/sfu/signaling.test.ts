@@ -294,6 +294,8 @@ describe('joining', () => {
 
   it.each([
     ['a token that does not verify', { token: 'x' }, 'UT_AUTH_TOKEN'],
+    ['a token for someone whose id is none', { token: token({ sub: 'a b' }) }, 'UT_AUTH_TOKEN'],
+    ['a token for a role that is none', { token: token({ role: 'Agent ' }) }, 'UT_AUTH_TOKEN'],
     ['a token without the scope', { token: token({ scope: 'read list' }) }, 'UT_AUTH_SCOPE'],
     ['a token for another call', { token: token({ call: 'other' }) }, 'UT_AUTH_SCOPE'],
     ['another role than the token names', { token: token({ role: 'agent' }), role: 'customer' }, 'UT_AUTH_SCOPE'],
