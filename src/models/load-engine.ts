@@ -5,11 +5,8 @@ import { createCpuEngine } from './engine-cpu.ts';
 import type { LoadedModel } from './manifest.ts';
 import type { Engine } from './types.ts';
 
-/** Names that configuration may ask for; `auto` takes the first of {@link engineTable} that loads. */
-export const engineNames = ['auto', 'cpu'] as const;
-
-/** One of {@link engineNames}. */
-export type EngineName = (typeof engineNames)[number];
+/** What configuration may ask for: an engine by name, or the first that loads. */
+export type EngineName = 'auto' | 'cpu';
 
 /** What an engine is made from. */
 export interface EngineContext extends LoadedModel {
@@ -36,12 +33,12 @@ export interface LoadEngineOptions {
   readonly threads?: number;
   /** @default 1 */
   readonly intraOpNumThreads?: number;
-  /** The engines to choose from, best first. @default engineTable */
+  /** The engines to choose from, best first. @default every engine there is */
   readonly table?: readonly EngineEntry[];
 }
 
 /** Every engine, in the order in which `auto` tries them. */
-export const engineTable: readonly EngineEntry[] = [{ name: 'cpu', create: createCpuEngine }];
+const engineTable: readonly EngineEntry[] = [{ name: 'cpu', create: createCpuEngine }];
 
 const warmUpBatch = 2;
 
