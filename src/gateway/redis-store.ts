@@ -21,7 +21,7 @@ import type { CallSummary, TimelineEvent, TimelinePage, TimelineStore } from './
 
 /** Options of a {@link RedisTimelineStore}. */
 export interface RedisTimelineStoreOptions {
-  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
+  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. Redis 6.2 or newer, not a cluster. */
   readonly url: string;
   /** Leads every key. @default 'undertone:' */
   readonly keyPrefix?: string;
@@ -129,7 +129,10 @@ export class RedisTimelineStore implements TimelineStore {
     const entries = events.map((event) => JSON.stringify(event));
     const [verdict, expectedSeq] = strings(await this.#run(appendScript, keys, [...facts, maxEvents, ttlSeconds, ...entries]));
     if (verdict === 'order') throw brokenOrder(Number(expectedSeq), first.seq);
-    if (verdict !== 'ok') throw staleEpoch(callId);
+    if (verdict !== 'ok') {
+      this.#written.delete(callId);
+      throw staleEpoch(callId);
+    }
     written.ackedSeq = Math.max(written.ackedSeq, last.seq);
     written.live = live;
     if (!live) this.#written.delete(callId);

@@ -25,7 +25,7 @@ export interface TimelineOptions {
   readonly onWritten?: (event: TimelineEvent) => void;
   /** Events that may wait for the store; then points are dropped first. @default 4096 */
   readonly maxQueuedEvents?: number;
-  /** How long after the end a store that fails is tried again. @default 60000 */
+  /** How long after the end a store that fails is tried again. @default 600000 */
   readonly endTimeoutMs?: number;
   /** The former timeline of this call id on this node settles before this one opens. */
   readonly after?: Promise<unknown>;
@@ -132,7 +132,7 @@ export class Timeline {
       this.#enqueue({ type: 'end', atMs: atMs ?? Math.max(this.#lastAtMs, Math.round(clock.nowMs() - startedAtUnixMs)), reason });
       if (this.#live) this.#state = 'ended';
     }
-    const timer = setTimeout(() => this.abandon(), this.#options.endTimeoutMs ?? 60_000);
+    const timer = setTimeout(() => this.abandon(), this.#options.endTimeoutMs ?? 600_000);
     await this.flush();
     clearTimeout(timer);
     this.#settle();

@@ -105,8 +105,8 @@ describe('Outbox', () => {
 
   it('accounts for each seq exactly once, in order, and loses no segment', () => {
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.constantFrom('a', 'b', 'c').map((id) => ({ kind: 'event' as const, draft: point(id, 1) as EventDraft })) },
-      { weight: 2, arbitrary: fc.constantFrom('a', 'b').map((id) => ({ kind: 'event' as const, draft: segment(id, 1) as EventDraft })) },
+      { weight: 6, arbitrary: fc.constantFrom('a', 'b', 'c').map((id) => ({ kind: 'event' as const, draft: point(id, 1) })) },
+      { weight: 2, arbitrary: fc.constantFrom('a', 'b').map((id) => ({ kind: 'event' as const, draft: segment(id, 1) })) },
       { weight: 1, arbitrary: fc.constantFrom('a', 'b').map((id) => ({ kind: 'event' as const, draft: withdrawal(id) })) },
       { weight: 3, arbitrary: fc.nat(4).map((frames) => ({ kind: 'network' as const, frames })) },
     );
