@@ -23,7 +23,11 @@ export function createMetrics() {
       registers,
     }),
     /** Chunks that did not decode and were concealed. */
-    decodeErrors: new Counter({ name: 'undertone_decode_errors_total', help: 'Payloads that failed to decode and were concealed', registers }),
+    decodeErrors: new Counter({
+      name: 'undertone_decode_errors_total',
+      help: 'Payloads that failed to decode and were concealed',
+      registers,
+    }),
     /** Chunks concealed, whatever the cause. */
     concealedSamples: new Counter({ name: 'undertone_concealed_samples_total', help: 'Concealed samples at 16 kHz', registers }),
     /** Windows by fate. */
@@ -36,7 +40,12 @@ export function createMetrics() {
     /** Windows in a batch. */
     batchSize: new Histogram({ name: 'undertone_batch_windows', help: 'Windows in a batch', buckets: [1, 2, 4, 8, 16, 32, 64], registers }),
     /** From a window's last packet to its batch's start. */
-    queueMs: new Histogram({ name: 'undertone_queue_ms', help: 'Time a window waits for its batch, ms', buckets: latencyBucketsMs, registers }),
+    queueMs: new Histogram({
+      name: 'undertone_queue_ms',
+      help: 'Time a window waits for its batch, ms',
+      buckets: latencyBucketsMs,
+      registers,
+    }),
     /** Run time of a batch. */
     inferenceMs: new Histogram({ name: 'undertone_inference_ms', help: 'Run time of a batch, ms', buckets: latencyBucketsMs, registers }),
     /** From the arrival of a window's last packet to its event written to the timeline. */

@@ -23,11 +23,11 @@ def arguments():
     parser.add_argument("--features", required=True, help="folder that `npm run features` wrote")
     parser.add_argument("--out", required=True, help="folder for checkpoints and the log")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--vote-share", type=float, default=0.25)
-    parser.add_argument("--mixup", type=float, default=0.2)
+    parser.add_argument("--mixup", type=float, default=0.1)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -47,7 +47,7 @@ def draw_history(clips, sums, index, rng):
 def make_batch(clips, index, mean, std, sums, rng):
     x, speech = pad(clips, index, mean)
     x, speech = augment.change_speed(x, speech)
-    offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < 0.7)
+    offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < 0.5)
     before = augment.shift_history(draw_history(clips, sums, index, rng), offset)
     z = normalize(x + offset[:, None], speech, std, before)
     window, mask = cut(z, speech, random_ends(speech, rng))
@@ -83,7 +83,7 @@ def main():
           f"speakers to train, {len(validation)} clips of {len(set(validation.speakers))} others to validate", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.02)
     steps_per_epoch = len(train) // options.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=steps_per_epoch * options.epochs, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=steps_per_epoch * options.epochs, pct_start=0.2, div_factor=10)
     best, first_epoch = 0.0, 0
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
@@ -105,7 +105,7 @@ def main():
         for step, index in enumerate(batches[:steps_per_epoch]):
             features, mask = make_batch(train, index, mean, std_tensor, sums, rng)
             features, mask, target = mix(features, mask, targets[index], options.mixup)
-            loss = torch.nn.functional.cross_entropy(model(features, mask), target, label_smoothing=0.05)
+            loss = torch.nn.functional.cross_entropy(model(features, mask), target, label_smoothing=0.02)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)

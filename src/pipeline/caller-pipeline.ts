@@ -36,7 +36,7 @@ export function callerPipeline(options: CallerPipelineOptions): OperatorFunction
   const { track, spec, decoder, counts = createMediaCounts() } = options;
   const { codec, audioLevelExtensionId } = track;
   return pipe(
-    stage(() => new RtpParser(counts, codec.payloadType, audioLevelExtensionId)),
+    stage(() => new RtpParser(counts, audioLevelExtensionId)),
     holdUntilReady(decoder, counts),
     stage(() => new JitterBuffer({ codec, counts })),
     stage(() => new Decoder({ decoder, counts })),
@@ -46,27 +46,24 @@ export function callerPipeline(options: CallerPipelineOptions): OperatorFunction
   );
 }
 
-/** Parses packets, and counts those that are no RTP or not of the track's codec. */
+/** Parses packets, and counts those that are no RTP. */
 class RtpParser implements Processor<RawRtp, RtpPacket> {
   readonly #counts: MediaCounts;
-  readonly #payloadType: number;
   readonly #audioLevelExtensionId: number | undefined;
 
-  constructor(counts: MediaCounts, payloadType: number, audioLevelExtensionId: number | undefined) {
+  constructor(counts: MediaCounts, audioLevelExtensionId: number | undefined) {
     this.#counts = counts;
-    this.#payloadType = payloadType;
     this.#audioLevelExtensionId = audioLevelExtensionId;
   }
 
   process(raw: RawRtp, emit: Emit<RtpPacket>): void {
     const packet = parseRtp(raw, this.#audioLevelExtensionId);
-    if (typeof packet !== 'string' && packet.payloadType === this.#payloadType) {
+    if (typeof packet !== 'string') {
       emit(packet);
       return;
     }
     this.#counts.received += 1;
-    if (typeof packet === 'string') this.#counts.malformed += 1;
-    else this.#counts.ignored += 1;
+    this.#counts.malformed += 1;
   }
 
   flush(): void {

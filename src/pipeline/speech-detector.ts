@@ -32,11 +32,13 @@ const dbPerNeper = 10 / Math.LN10;
 const firstBand = 2;
 const lastBand = 50;
 /** Least noise floor: what quieter bands hold is taken for the noise of a quiet room, not for digital silence. */
-const leastFloor = Math.log(3e-6);
+const leastFloor = Math.log(1e-6);
 /** Highest noise floor that is believed before the minimum has been observed for a while. */
 const assumedFloor = Math.log(2e-2);
 /** Frames below this level are no signal (mute, DTX, a codec's silence), and say nothing of the room's noise. */
-const signalDb = -42;
+const signalDb = -50;
+/** A frame counts for the noise floor once this many later ones had a signal too: at an edge it is half silence. */
+const settleFrames = 3;
 const blockFrames = 25;
 const blocks = 10;
 const smoothing = 0.4;
@@ -55,9 +57,13 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   readonly #options: Required<SpeechDetectorOptions>;
   readonly #ring: { frame: FeatureFrame; logMel: Float32Array; mfcc: Float32Array; active: boolean }[] = [];
   readonly #smoothed = new Float64Array(melBands);
+  /** Smoothed energies of the last frames, until they count for the noise floor. */
+  readonly #recent = Array.from({ length: settleFrames + 1 }, () => new Float64Array(melBands));
   readonly #minima = Array.from({ length: blocks }, () => new Float64Array(melBands).fill(assumedFloor));
   readonly #floor = new Float64Array(melBands).fill(assumedFloor);
   #seen = 0;
+  /** Frames with a signal since the last one without. */
+  #steady = 0;
   /** Frames that the noise floor has been tracked over. */
   #tracked = 0;
   #peakDb = -Infinity;
@@ -139,27 +145,42 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     let energy = 0;
     for (let band = firstBand; band <= lastBand; band += 1) energy += Math.exp(logMel[band] ?? 0);
     const levelDb = dbPerNeper * Math.log(energy);
-    if (levelDb < signalDb) return false;
-
-    const first = this.#tracked === 0;
-    const newBlock = this.#tracked % blockFrames === 0;
-    if (newBlock) this.#updateFloor();
-    const minima = this.#minima[Math.floor(this.#tracked / blockFrames) % blocks];
-    this.#tracked += 1;
+    if (levelDb < signalDb) {
+      this.#steady = 0;
+      return false;
+    }
+    const first = this.#steady === 0;
+    const recent = this.#recent[this.#steady % this.#recent.length];
+    this.#steady += 1;
     let snrDb = 0;
     for (let band = firstBand; band <= lastBand; band += 1) {
       const value = logMel[band] ?? 0;
       const before = this.#smoothed[band] ?? 0;
       const smoothed = first ? value : before + smoothing * (value - before);
       this.#smoothed[band] = smoothed;
-      if (minima !== undefined) minima[band] = newBlock ? smoothed : Math.min(minima[band] ?? smoothed, smoothed);
+      if (recent !== undefined) recent[band] = smoothed;
       const floor = Math.max(leastFloor, Math.min(this.#floor[band] ?? smoothed, smoothed + minimumBias));
       snrDb += Math.max(0, Math.min(maxSnrDb, dbPerNeper * (value - floor)));
     }
     snrDb /= lastBand - firstBand + 1;
+    if (this.#steady > 2 * settleFrames) this.#track();
     const active = snrDb > onSnrDb && levelDb > this.#peakDb - rangeDb;
     if (active) this.#peakDb = Math.max(this.#peakDb - peakDecayDb, levelDb);
     return active;
+  }
+
+  /** Takes the oldest of the recent frames into the minima of its block. */
+  #track(): void {
+    const settled = this.#recent[this.#steady % this.#recent.length];
+    const minima = this.#minima[Math.floor(this.#tracked / blockFrames) % blocks];
+    if (settled === undefined || minima === undefined) return;
+    const newBlock = this.#tracked % blockFrames === 0;
+    this.#tracked += 1;
+    for (let band = firstBand; band <= lastBand; band += 1) {
+      const value = settled[band] ?? 0;
+      minima[band] = newBlock ? value : Math.min(minima[band] ?? value, value);
+    }
+    if (newBlock) this.#updateFloor();
   }
 
   #updateFloor(): void {

@@ -20,10 +20,10 @@ DCT = cosine_transform()
 
 def channel(batch):
     """A microphone's response for each caller: gain, tilt and bumps in nepers, `[B, 104]` to add to raw features."""
-    gain = 1.2 * torch.randn(batch, 1)
-    tilt = 0.6 * torch.randn(batch, 1) * BAND_POSITION
+    gain = 1.0 * torch.randn(batch, 1)
+    tilt = 0.4 * torch.randn(batch, 1) * BAND_POSITION
     bumps = sum(
-        0.4 * torch.randn(batch, 1) * torch.cos(np.pi * k * (BAND_POSITION + 1) / 2 + 2 * np.pi * torch.rand(batch, 1))
+        0.25 * torch.randn(batch, 1) * torch.cos(np.pi * k * (BAND_POSITION + 1) / 2 + 2 * np.pi * torch.rand(batch, 1))
         for k in range(2, 6)
     )
     mel = gain + tilt + bumps
@@ -36,7 +36,7 @@ def shift_history(before, offset):
     return count, total + count * offset, square + 2 * offset * total + count * offset * offset
 
 
-def change_speed(x, speech, low=0.85, high=1.18):
+def change_speed(x, speech, low=0.9, high=1.12):
     """Plays each clip of a batch at its own speed, by picking the nearest frame."""
     batch, frames = speech.shape
     rate = low + (high - low) * torch.rand(batch, 1)
@@ -47,23 +47,16 @@ def change_speed(x, speech, low=0.85, high=1.18):
 
 
 def hide(z, mask):
-    """SpecAugment (Park et al. 2019) on normalised features: hides bands, stretches of time, at times all cepstra or all bands."""
+    """SpecAugment (Park et al. 2019) on normalised features: hides runs of bands, of cepstra and of time."""
     batch, frames, _ = z.shape
     keep = torch.ones_like(z)
     for b in range(batch):
-        for _ in range(2):
-            width = np.random.randint(0, 11)
-            start = np.random.randint(0, MEL_BANDS - width + 1)
-            keep[b, :, start : start + width] = 0
-        for _ in range(2):
-            width = np.random.randint(0, 26)
-            start = np.random.randint(0, frames - width + 1)
-            keep[b, start : start + width] = 0
-        which = np.random.rand()
-        if which < 0.1:
-            keep[b, :, MEL_BANDS:] = 0
-        elif which < 0.15:
-            keep[b, :, :MEL_BANDS] = 0
-        start = MEL_BANDS + np.random.randint(0, 40)
-        keep[b, :, start : start + np.random.randint(0, 9)] = 0
+        width = np.random.randint(0, 13)
+        start = np.random.randint(0, MEL_BANDS - width + 1)
+        keep[b, :, start : start + width] = 0
+        start = MEL_BANDS + np.random.randint(0, 36)
+        keep[b, :, start : start + np.random.randint(0, 6)] = 0
+        width = np.random.randint(0, 21)
+        start = np.random.randint(0, frames - width + 1)
+        keep[b, start : start + width] = 0
     return z * keep, mask

@@ -2,7 +2,8 @@
 
 After "Revamping EmoTech" (Alam, Mobassara, Mamun; ECCE 2025), whose two ideas are kept, the dilated CNN and the
 BiLSTM, over log-mel and MFCC; unlike there the time axis is kept. Every convolution looks only to the past, so the
-trunk's output at a frame never changes once computed.
+trunk's output at a frame never changes once computed. Three poolings are fused: the BiLSTM's, by attention; the
+trunk's; and that of the features themselves, the one thing that the paper's time-averaged features had.
 """
 
 import torch
@@ -62,17 +63,23 @@ class EmoNet(nn.Module):
     def __init__(self, channels=128, lstm=96, dilations=(1, 2, 4, 8, 16), dropout=0.2):
         super().__init__()
         self.stem = nn.Sequential(
-            CausalConv2d(1, 16, (5, 3), (2, 1)),
+            CausalConv2d(1, 16, (5, 3), (2, 2)),
             CausalConv2d(16, 32, (3, 3), (2, 2)),
-            CausalConv2d(32, 48, (3, 3), (2, 2)),
+            CausalConv2d(32, 48, (3, 3), (2, 1)),
         )
         self.cepstrum = CausalConv1d(FEATURES - MEL_BANDS, 32, 8, stride=STRIDE)
         self.join = nn.Sequential(nn.Conv1d(48 * MEL_BANDS // 8 + 32, channels, 1, bias=False), nn.BatchNorm1d(channels), nn.ReLU())
         self.blocks = nn.Sequential(*[DilatedBlock(channels, d, dropout / 2) for d in dilations])
         self.lstm = nn.LSTM(channels, lstm, batch_first=True, bidirectional=True)
         self.attention = nn.Sequential(nn.Linear(2 * lstm, 64), nn.Tanh(), nn.Linear(64, 1))
+        pooled = 4 * lstm + 2 * channels + 2 * FEATURES
         self.head = nn.Sequential(
-            nn.Dropout(2 * dropout), nn.Linear(4 * lstm, 128), nn.ReLU(), nn.Dropout(2 * dropout), nn.Linear(128, len(LABELS))
+            nn.BatchNorm1d(pooled),
+            nn.Dropout(2 * dropout),
+            nn.Linear(pooled, 160),
+            nn.ReLU(),
+            nn.Dropout(2 * dropout),
+            nn.Linear(160, len(LABELS)),
         )
 
     def trunk(self, features):
@@ -83,11 +90,18 @@ class EmoNet(nn.Module):
         return self.blocks(self.join(torch.cat([mel, cepstrum], 1))).transpose(1, 2)
 
     def forward(self, features, mask):
-        steps, _ = self.lstm(self.trunk(features))
+        trunk = self.trunk(features)
+        steps, _ = self.lstm(trunk)
         # A step counts if the newest frame that it sees is speech.
         heard = mask[:, ::STRIDE].unsqueeze(2)
-        score = self.attention(steps) + (heard - 1) * 1e4
-        weight = torch.softmax(score, 1)
-        mean = (weight * steps).sum(1)
-        deviation = ((weight * steps * steps).sum(1) - mean * mean).clamp(min=1e-5).sqrt()
-        return self.head(torch.cat([mean, deviation], 1))
+        attention = torch.softmax(self.attention(steps) + (heard - 1) * 1e4, 1)
+        even = heard / heard.sum(1, keepdim=True).clamp(min=1)
+        spoken = mask.unsqueeze(2) / mask.sum(1).clamp(min=1)[:, None, None]
+        return self.head(torch.cat([pool(steps, attention), pool(trunk, even), pool(features, spoken)], 1))
+
+
+def pool(values, weight):
+    """Weighted mean and standard deviation over time: `[B, T, C]`, `[B, T, 1]` to `[B, 2 C]`."""
+    mean = (weight * values).sum(1)
+    variance = (weight * (values - mean.unsqueeze(1)).square()).sum(1)
+    return torch.cat([mean, (variance + 1e-3).sqrt()], 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-WINDOW_FRAMES = 300
+WINDOW_FRAMES = 240
 HOP_FRAMES = 24
 MIN_SPEECH_FRAMES = 48
 
@@ -29,7 +29,7 @@ def window_ends(speech):
 
 
 def cut(z, speech, ends):
-    """Windows of the last WINDOW_FRAMES frames before each end: `[B, 300, 104]`, `[B, 300]`."""
+    """Windows of the last WINDOW_FRAMES frames before each end: `[B, 240, 104]`, `[B, 240]`."""
     index = torch.as_tensor(ends)[:, None] - WINDOW_FRAMES + torch.arange(WINDOW_FRAMES)[None]
     inside = (index >= 0) & (index < z.shape[1])
     index = index.clamp(0, z.shape[1] - 1)

@@ -1,0 +1,102 @@
+// The configuration: every setting with its meaning, bounds and default. The one source of default.json and schema.json.
+import { z } from 'zod';
+import { logLevels } from '../src/log.ts';
+
+const port = z.int().min(0).max(65_535);
+const callId = z.string().regex(/^[\w.~-]{1,64}$/, 'a call id of 1 to 64 letters, digits, or . _ ~ -');
+
+const server = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('Address to listen on. Beyond loopback, auth.secret is required.'),
+  port: port.default(8080).describe('Port of pages, API and sockets; 0 lets the system choose.'),
+});
+
+const auth = z.strictObject({
+  secret: z
+    .string()
+    .min(32)
+    .optional()
+    .describe('Secret of at least 32 characters that signs tokens. Without one, a loopback server makes one for the run.'),
+});
+
+const media = z.strictObject({
+  workers: z.int().min(0).max(256).default(0).describe('mediasoup workers; 0 means one a core.'),
+  listenIp: z.ipv4().or(z.ipv6()).default('127.0.0.1').describe('Address on which media is received.'),
+  announcedAddress: z.string().min(1).optional().describe('Address that callers are told, where it differs from listenIp (NAT).'),
+  port: port.default(0).describe('UDP and TCP port of the first worker, the next ones count up; 0 lets the system choose.'),
+});
+
+const policy = z.strictObject({
+  profile: z.enum(['personal', 'call-centre', 'eu-workplace']).default('personal').describe('Who may be measured at all.'),
+  purpose: z.string().min(1).max(64).default('conversation').describe('What calls on this server are for.'),
+  region: z.string().min(1).max(64).default('EU').describe('Where the people in its calls are, as a country code or EU.'),
+});
+
+const model = z.strictObject({
+  dir: z.string().min(1).default('assets/models/emonet').describe('Folder of the model, relative to the project.'),
+  engine: z.enum(['auto', 'cpu']).default('auto').describe('Inference engine; auto takes the first that loads.'),
+  threads: z.int().min(1).max(64).default(1).describe('Inference sessions, each in a thread of its own.'),
+});
+
+const batching = z.strictObject({
+  maxBatch: z.int().min(1).max(256).default(8).describe('Windows in a batch, at most.'),
+  maxQueueMs: z.number().min(0).max(1000).default(20).describe('How long a window waits for its batch to fill, ms.'),
+  maxAgeMs: z.number().min(50).max(60_000).default(2000).describe('Age at which a window is dropped instead of scored, ms.'),
+});
+
+const smoothing = z.strictObject({
+  alpha: z.number().gt(0).max(1).default(0.35).describe('Weight of a new posterior in the moving average.'),
+  switchMargin: z.number().min(0).max(1).default(0.2).describe('Lead in probability with which a class takes over at once.'),
+  leadMargin: z.number().min(0).max(1).default(0.05).describe('Lead with which it takes over after switchPoints points in a row.'),
+  switchPoints: z.int().min(1).max(20).default(3).describe('See leadMargin.'),
+});
+
+const timeline = z.strictObject({
+  store: z.enum(['memory', 'redis']).default('memory').describe('Where timelines are kept; redis joins several nodes.'),
+  redisUrl: z
+    .string()
+    .regex(/^rediss?:\/\//, 'a redis:// or rediss:// URL')
+    .default('redis://127.0.0.1:6379')
+    .describe('Redis server of the store.'),
+  keyPrefix: z.string().max(64).default('undertone:').describe('Prefix of every Redis key.'),
+  maxEvents: z.int().min(100).max(10_000_000).default(20_000).describe('Events kept of one call.'),
+  ttlSeconds: z.int().min(1).max(31_536_000).default(3600).describe('How long an ended call is kept, s.'),
+});
+
+const demo = z.strictObject({
+  enabled: z.boolean().default(true).describe('Whether simulated callers speak in a demo call.'),
+  callId: callId.default('demo').describe('Id of the demo call.'),
+  callers: z.int().min(1).max(32).default(4).describe('Simulated callers.'),
+  talkRatio: z.number().gt(0).max(1).default(0.85).describe('Share of the time that one of them speaks; they take turns.'),
+});
+
+const log = z.strictObject({
+  level: z.enum(logLevels).default('info').describe('Least severity that is logged.'),
+});
+
+/** Every section is optional and has its defaults; unknown keys are refused. */
+export const configSchema = z.strictObject({
+  $schema: z.string().optional().describe('Where an editor finds the JSON schema of this file.'),
+  server: server.prefault({}),
+  auth: auth.prefault({}),
+  media: media.prefault({}),
+  policy: policy.prefault({}),
+  model: model.prefault({}),
+  batching: batching.prefault({}),
+  smoothing: smoothing.prefault({}),
+  timeline: timeline.prefault({}),
+  demo: demo.prefault({}),
+  log: log.prefault({}),
+});
+
+/** The whole configuration, with nothing left out. */
+export type Config = z.output<typeof configSchema>;
+
+/** `config/schema.json`: what an editor checks a configuration file against. */
+export function jsonSchema(): unknown {
+  return z.toJSONSchema(configSchema, { io: 'input' });
+}
+
+/** `config/default.json`: every default, to copy from. */
+export function defaultConfig(): Config {
+  return { $schema: './schema.json', ...configSchema.parse({}) };
+}

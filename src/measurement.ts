@@ -1,0 +1,250 @@
+// Joins the stages: what the SFU reports becomes pipelines, scored windows, and the events of a call's timeline.
+import { type Subscription, tap as observe } from 'rxjs';
+import { messageOf, UndertoneError } from './errors.ts';
+import type { Logger } from './log.ts';
+import type { MediaMeter } from './media-meter.ts';
+import type { EmotionService } from './models/service.ts';
+import type { EmotionOutput } from './models/types.ts';
+import { callerPipeline } from './pipeline/caller-pipeline.ts';
+import { createDecoder } from './pipeline/codec.ts';
+import { createMediaCounts } from './pipeline/jitter-buffer.ts';
+import { sampleRateHz, type PipelineOutput } from './pipeline/types.ts';
+import type { Timeline } from './gateway/timeline.ts';
+import type { CallSummary } from './gateway/types.ts';
+import type { SfuEvent } from './sfu/events.ts';
+import type { AudioTap, ClosedReason, ParticipantInfo, TrackInfo } from './sfu/types.ts';
+
+/** What {@link Measurement} joins. */
+export interface MeasurementOptions {
+  readonly emotion: EmotionService;
+  /** Opens the timeline of a call. */
+  readonly openCall: (call: Pick<CallSummary, 'callId' | 'purpose' | 'region' | 'startedAtUnixMs'>) => Timeline;
+  readonly meter: MediaMeter;
+  readonly clock: { nowMs(): number };
+  readonly logger: Logger;
+}
+
+interface MeasuredCall {
+  readonly timeline: Timeline;
+  readonly openedAtUnixMs: number;
+  /** By participant: their last tracks, which still await scores; what is written of the participant waits for it. */
+  readonly leaving: Map<string, Promise<void>>;
+}
+
+interface MeasuredTrack {
+  readonly call: MeasuredCall;
+  readonly track: TrackInfo;
+  /** Position of the track's sample 0 on the call's clock, ms; fixed by the arrival of its first packet. */
+  originMs: number | null;
+  subscription: Subscription | null;
+}
+
+const samplesPerMs = sampleRateHz / 1000;
+
+/**
+ * Takes every event of the SFU and every output of the models. Wall time enters once for each track, when its first
+ * packet places it on the call's clock; from then on the track's own media clock counts. A fault in one track ends
+ * the measuring of that track alone.
+ */
+export class Measurement {
+  readonly #options: MeasurementOptions;
+  readonly #calls = new Map<string, MeasuredCall>();
+  readonly #tracks = new Map<string, MeasuredTrack>();
+  readonly #ending = new Set<Promise<void>>();
+  readonly #outputs: Subscription;
+
+  constructor(options: MeasurementOptions) {
+    this.#options = options;
+    this.#outputs = options.emotion.outputs$.subscribe((output) => {
+      this.#write(output);
+    });
+  }
+
+  /** Takes the SFU's next event. Never throws. */
+  handle(event: SfuEvent): void {
+    switch (event.type) {
+      case 'callOpened': {
+        const { call, openedAtUnixMs } = event;
+        const timeline = this.#options.openCall({ ...call, startedAtUnixMs: openedAtUnixMs });
+        this.#calls.set(call.callId, { timeline, openedAtUnixMs, leaving: new Map() });
+        return;
+      }
+      case 'participantJoined':
+        this.#inTurn(event.participant, (call, { participantId, role }) => {
+          call.timeline.write({ type: 'participant', atMs: this.#atMs(call), participantId, action: 'joined', role });
+        });
+        return;
+      case 'decision':
+        this.#inTurn(event.participant, (call, { participantId, consent }) => {
+          const { allow, reason } = event.decision;
+          call.timeline.write({ type: 'consent', atMs: this.#atMs(call), participantId, consent, measured: allow, reason });
+        });
+        return;
+      case 'participantLeft':
+        this.#inTurn(event.participant, (call, { participantId, role }) => {
+          call.timeline.write({ type: 'participant', atMs: this.#atMs(call), participantId, action: 'left', role });
+        });
+        return;
+      case 'callClosed': {
+        const call = this.#calls.get(event.call.callId);
+        if (call === undefined) return;
+        this.#calls.delete(event.call.callId);
+        const atMs = this.#atMs(call);
+        this.#untilDone(Promise.all(call.leaving.values()).then(() => call.timeline.end(event.reason, atMs)));
+        return;
+      }
+      case 'tapOpened':
+        this.#open(event.tap);
+        return;
+      case 'tapClosed':
+        this.#close(event.track, event.reason);
+        return;
+      case 'tapFailed':
+      case 'workerDied':
+      // The SFU has logged and counted them; a call that ends because of them says so itself.
+    }
+  }
+
+  /** Resolves once all that ended calls still had to say is written. Call it after the SFU has closed. */
+  async close(): Promise<void> {
+    while (this.#ending.size > 0) await Promise.all(this.#ending);
+    this.#outputs.unsubscribe();
+  }
+
+  #open(tap: AudioTap): void {
+    const { emotion, logger, meter } = this.#options;
+    const { track } = tap;
+    const call = this.#calls.get(track.callId);
+    if (call === undefined) return;
+    const counts = createMediaCounts();
+    const measured: MeasuredTrack = { call, track, originMs: null, subscription: null };
+    try {
+      const decoder = createDecoder(track.codec);
+      emotion.openTrack(track);
+      this.#tracks.set(track.trackId, measured);
+      meter.add(track.trackId, counts);
+      measured.subscription = tap.rtp$
+        .pipe(
+          observe(({ arrivalMs }) => {
+            measured.originMs ??= arrivalMs - call.openedAtUnixMs;
+          }),
+          callerPipeline({ track, spec: emotion.frontEnd, decoder, counts }),
+        )
+        .subscribe({
+          next: (output) => {
+            this.#take(measured, output);
+          },
+          error: (error: unknown) => {
+            logger.error({ trackId: track.trackId, reason: messageOf(error) }, 'a track failed and is measured no longer');
+            const { participantId } = track;
+            call.timeline.write({ type: 'gap', atMs: this.#atMs(call), startMs: this.#atMs(call), participantId, reason: 'media' });
+            tap.close('error');
+          },
+        });
+    } catch (error) {
+      const code = error instanceof UndertoneError ? error.code : undefined;
+      logger.error({ trackId: track.trackId, code, reason: messageOf(error) }, 'a track cannot be measured');
+      tap.close('error');
+    }
+  }
+
+  /** Withdrawn consent discards what is under way; a source that ended still has its last words scored. */
+  #close(track: TrackInfo, reason: ClosedReason): void {
+    const measured = this.#tracks.get(track.trackId);
+    if (measured === undefined) return;
+    this.#options.meter.remove(track.trackId);
+    const discard = reason !== 'source';
+    if (discard) measured.subscription?.unsubscribe();
+    const closed = this.#options.emotion.closeTrack(track.trackId, { discard }).then(() => {
+      measured.subscription?.unsubscribe();
+      this.#tracks.delete(track.trackId);
+    });
+    if (discard) {
+      this.#tracks.delete(track.trackId);
+      return;
+    }
+    const { leaving } = measured.call;
+    const before = leaving.get(track.participantId);
+    const after = Promise.all([before, closed]).then(() => {
+      if (leaving.get(track.participantId) === after) leaving.delete(track.participantId);
+    });
+    leaving.set(track.participantId, after);
+    this.#untilDone(after);
+  }
+
+  #take(measured: MeasuredTrack, output: PipelineOutput): void {
+    const { emotion } = this.#options;
+    if (output.kind === 'window') {
+      emotion.submit(output.window);
+      return;
+    }
+    const { change } = output;
+    const { participantId } = measured.track;
+    measured.call.timeline.write({ type: 'speech', atMs: mediaMs(measured, change.atSample), participantId, state: change.state });
+    emotion.speech(change);
+  }
+
+  #write(output: EmotionOutput): void {
+    const { labels } = this.#options.emotion.manifest;
+    const body = output.kind === 'point' ? output.point : output.kind === 'segment' ? output.segment : output.gap;
+    const measured = this.#tracks.get(body.track.trackId);
+    if (measured === undefined) return;
+    const { timeline } = measured.call;
+    const { participantId } = body.track;
+    const base = { atMs: mediaMs(measured, body.endSample), startMs: mediaMs(measured, body.startSample), participantId };
+    if (output.kind === 'gap') {
+      timeline.write({ type: 'gap', ...base, reason: output.gap.reason });
+      return;
+    }
+    const { label, confidence, probabilities } = output.kind === 'point' ? output.point : output.segment;
+    const said = { label, confidence, probabilities: byLabel(labels, probabilities) };
+    if (output.kind === 'segment') {
+      timeline.write({ type: 'segment', ...base, ...said, points: output.segment.points });
+      return;
+    }
+    const { speechRatio, concealedRatio, hopSamples, arrivalMs } = output.point;
+    const hopMs = hopSamples / samplesPerMs;
+    timeline.write({ type: 'point', ...base, ...said, speechRatio, concealedRatio, hopMs, arrivedAtUnixMs: arrivalMs });
+  }
+
+  /** Writes of a participant at once, or, while their last scores are awaited, after those. */
+  #inTurn(participant: ParticipantInfo, write: (call: MeasuredCall, participant: ParticipantInfo) => void): void {
+    const call = this.#calls.get(participant.callId);
+    if (call === undefined) return;
+    const { participantId } = participant;
+    const before = call.leaving.get(participantId);
+    if (before === undefined) {
+      write(call, participant);
+      return;
+    }
+    const after = before.then(() => {
+      write(call, participant);
+      if (call.leaving.get(participantId) === after) call.leaving.delete(participantId);
+    });
+    call.leaving.set(participantId, after);
+    this.#untilDone(after);
+  }
+
+  #untilDone(work: Promise<unknown>): void {
+    const done = work.then(
+      () => undefined,
+      (error: unknown) => {
+        this.#options.logger.error({ reason: messageOf(error) }, 'the end of a track or call could not be written');
+      },
+    );
+    this.#ending.add(done);
+    void done.then(() => this.#ending.delete(done));
+  }
+
+  #atMs(call: MeasuredCall): number {
+    return Math.max(0, Math.round(this.#options.clock.nowMs() - call.openedAtUnixMs));
+  }
+}
+
+function mediaMs(measured: MeasuredTrack, sample: number): number {
+  return Math.max(0, Math.round((measured.originMs ?? 0) + sample / samplesPerMs));
+}
+
+function byLabel(labels: readonly string[], probabilities: Float32Array): Record<string, number> {
+  return Object.fromEntries(labels.map((label, i) => [label, Math.round((probabilities[i] ?? 0) * 1e6) / 1e6]));
+}

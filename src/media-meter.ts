@@ -1,0 +1,42 @@
+// Carries the media counts of open tracks over into the server's metrics.
+import type { Metrics } from './metrics.ts';
+import { createMediaCounts } from './pipeline/jitter-buffer.ts';
+import type { MediaCounts } from './pipeline/types.ts';
+
+const fates = ['received', 'played', 'late', 'duplicate', 'malformed', 'ignored', 'overflow', 'lost'] as const;
+
+/** Adds what tracks counted since the last time to the counters: when metrics are read, and when a track ends. */
+export class MediaMeter {
+  readonly #metrics: Metrics;
+  readonly #tracks = new Map<string, { readonly counts: MediaCounts; readonly reported: MediaCounts }>();
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
+
+  /** Begins to report the counts of a track. */
+  add(trackId: string, counts: MediaCounts): void {
+    this.#tracks.set(trackId, { counts, reported: createMediaCounts() });
+  }
+
+  /** Reports the last of a track's counts and forgets it. */
+  remove(trackId: string): void {
+    this.#report(trackId);
+    this.#tracks.delete(trackId);
+  }
+
+  /** Brings the counters up to date. */
+  collect(): void {
+    for (const trackId of this.#tracks.keys()) this.#report(trackId);
+  }
+
+  #report(trackId: string): void {
+    const entry = this.#tracks.get(trackId);
+    if (entry === undefined) return;
+    const { counts, reported } = entry;
+    for (const fate of fates) this.#metrics.rtpPackets.inc({ fate }, counts[fate] - reported[fate]);
+    this.#metrics.decodeErrors.inc(counts.decodeErrors - reported.decodeErrors);
+    this.#metrics.concealedSamples.inc(counts.concealedSamples - reported.concealedSamples);
+    Object.assign(reported, counts);
+  }
+}

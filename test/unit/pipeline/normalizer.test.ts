@@ -1,0 +1,59 @@
+// The running normalisation: its formula, its prior, its fading.
+import { describe, expect, it } from 'vitest';
+import { featureCount } from '../../../src/pipeline/mel.ts';
+import { clipDeviations, Normalizer } from '../../../src/pipeline/normalizer.ts';
+
+const prior = (memoryFrames = 10_000) => ({
+  mean: new Float32Array(featureCount).fill(2),
+  std: new Float32Array(featureCount).fill(3),
+  meanWeightFrames: 30,
+  stdWeightFrames: 200,
+  memoryFrames,
+});
+
+/** Feeds the same value to every feature and returns the normalised first band. */
+function feed(normalizer: Normalizer, value: number): number {
+  const out = new Float32Array(featureCount);
+  normalizer.normalize(new Float32Array(64).fill(value), new Float32Array(40).fill(value), out);
+  expect(out.every((z) => z === out[0])).toBe(true);
+  return out[0]!;
+}
+
+describe('Normalizer', () => {
+  it('follows its formula, frame by frame', () => {
+    const normalizer = new Normalizer(prior());
+    const values = [4, -1, 7, 2.5, 0];
+    const seen: number[] = [];
+    for (const value of values) {
+      seen.push(value);
+      const n = seen.length;
+      const own = seen.reduce((sum, x) => sum + x, 0) / n;
+      const mean = (30 * 2 + n * own) / (30 + n);
+      const deviations = seen.reduce((sum, x) => sum + (x - own) ** 2, 0);
+      const variance = (200 * 9 + deviations) / (200 + n);
+      expect(feed(normalizer, value)).toBeCloseTo((value - mean) / Math.sqrt(variance), 5);
+    }
+  });
+
+  it('comes to a caller’s own mean and deviation, whatever the level', () => {
+    const normalizer = new Normalizer(prior());
+    let z: number[] = [];
+    for (let i = 0; i < 5000; i += 1) z.push(feed(normalizer, -9 + (i % 2 === 0 ? 1 : -1)));
+    z = z.slice(-100);
+    expect(z.reduce((sum, x) => sum + x, 0) / z.length).toBeCloseTo(0, 0);
+    expect(Math.max(...z)).toBeGreaterThan(0.6);
+    expect(Math.max(...z)).toBeLessThan(1.1);
+  });
+
+  it('follows a caller whose level changes, because old frames fade', () => {
+    const normalizer = new Normalizer(prior(500));
+    for (let i = 0; i < 3000; i += 1) feed(normalizer, 5);
+    for (let i = 0; i < 5000; i += 1) feed(normalizer, -5 + (i % 3));
+    expect(normalizer.frames).toBe(500);
+    expect(Math.abs(feed(normalizer, -4))).toBeLessThan(0.5);
+  });
+
+  it('clips what is far off', () => {
+    expect(feed(new Normalizer(prior()), 1e6)).toBe(clipDeviations);
+  });
+});
