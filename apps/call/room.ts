@@ -66,7 +66,7 @@ export function openRoom(callId: string, link: string, problem: string): Room {
 
   click('control-microphone', (current) => {
     const self = current.people[0];
-    if ((self?.audio ?? null) === null) void acquire('microphone', current);
+    if (self === undefined || self.audio === null) void acquire('microphone', current);
     else current.setMuted(!self.muted);
   });
   click('control-camera', (current) => {
@@ -160,7 +160,7 @@ export function openRoom(callId: string, link: string, problem: string): Room {
       disabled: !live,
     });
     const pending = current.consentPending;
-    const label = pending ? (current.consent ? 'Allowing…' : 'Stopping…') : current.consent ? 'Stop measuring me' : 'Measure me';
+    const label = pending ? (current.consent ? 'Allowing…' : 'Stopping…') : current.consent ? 'Stop measuring' : 'Measure me';
     control('control-consent', current.consent ? 'pulse' : 'pulse-off', label, { off: !current.consent, disabled: pending });
     control('control-link', copied ? 'check' : 'link', copied ? 'Copied' : 'Copy link', {});
     control('control-leave', 'leave', 'Leave', {});

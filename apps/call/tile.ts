@@ -102,7 +102,8 @@ function initialsOf(name: string): string {
 }
 
 function hueOf(text: string): number {
-  let hash = 0;
-  for (const character of text) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 360;
-  return hash;
+  // FNV-1a, then a step by the golden angle: names that are alike get hues that are not.
+  let hash = 0x811c9dc5;
+  for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return Math.round((hash % 360) * 137.508) % 360;
 }

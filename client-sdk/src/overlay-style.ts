@@ -81,7 +81,7 @@ export const overlayCss = `
   .head { gap: 5px; }
 }
 @container (min-width: 260px) { .classes:not([hidden]) { display: grid; } }
-@container (min-width: 420px) { .panel { padding: 12px 14px; gap: 9px; font-size: 15px; } .classes b { block-size: 28px; } .classes span { display: block; } .bar { block-size: 6px; } .detail { font-size: 13px; } }
+@container (min-width: 420px) { .panel { padding: 12px 14px; gap: 9px; font-size: 15px; } .classes b { block-size: 28px; } .classes span { display: block; } .classes li { grid-template-columns: auto auto; justify-content: center; align-items: center; gap: 4px 5px; } .classes b { grid-column: 1 / -1; } .bar { block-size: 6px; } .detail { font-size: 13px; } }
 @media (prefers-reduced-motion: reduce) {
   .panel .sign, .panel .dot { animation: none; }
   .bar i, .classes i { transition: none; }

@@ -59,10 +59,12 @@ export function createOverlayView(root: ShadowRoot, host: HTMLElement): OverlayV
       title.textContent = text.title;
       detail.textContent = text.detail;
       detail.hidden = text.detail === '';
-      percent.hidden = bar.hidden = emotion === null;
+      percent.hidden = emotion === null;
+      // Kept, empty, while there is nothing to say: the page must not jump with each pause.
+      bar.hidden = !measured;
       percent.textContent = emotion === null ? '' : percentText(emotion.confidence);
       fill.style.transform = `scaleX(${String(clamp(emotion?.confidence ?? 0))})`;
-      distribution(emotion?.probabilities ?? null, emotion?.label ?? '');
+      distribution(emotion?.probabilities ?? null, emotion?.label ?? '', measured);
       panel.title = text.spoken;
       dot.title = measured ? 'Being measured' : 'Not being measured';
       status.setAttribute('aria-live', host.getAttribute('announce') === 'off' ? 'off' : 'polite');
@@ -106,18 +108,15 @@ function createAnnouncer(write: (text: string) => void): { say(topic: string, te
   };
 }
 
-/** Keeps one column for each class. */
-function createDistribution(
-  doc: Document,
-  list: HTMLElement,
-): (probabilities: Readonly<Record<string, number>> | null, lead: string) => void {
+type DrawDistribution = (probabilities: Readonly<Record<string, number>> | null, lead: string, measured: boolean) => void;
+
+/** Keeps one column for each class, from the first time that the classes are known. */
+function createDistribution(doc: Document, list: HTMLElement): DrawDistribution {
   let shown = '';
   let columns: { label: string; item: HTMLElement; fill: HTMLElement }[] = [];
-  return (probabilities, lead) => {
-    list.hidden = probabilities === null;
-    if (probabilities === null) return;
-    const labels = Object.keys(probabilities);
-    if (labels.join() !== shown) {
+  return (probabilities, lead, measured) => {
+    const labels = Object.keys(probabilities ?? {});
+    if (labels.length > 0 && labels.join() !== shown) {
       shown = labels.join();
       columns = labels.map((label) => {
         const item = element(doc, 'li');
@@ -134,8 +133,9 @@ function createDistribution(
       });
       list.replaceChildren(...columns.map(({ item }) => item));
     }
+    list.hidden = !measured || columns.length === 0;
     for (const { label, item, fill } of columns) {
-      const share = probabilities[label] ?? 0;
+      const share = probabilities?.[label] ?? 0;
       fill.style.transform = `scaleY(${String(clamp(share))})`;
       item.title = `${labelText(label)} ${percentText(share)}`;
       item.toggleAttribute('data-lead', label === lead);

@@ -44,7 +44,7 @@ export const stateSigns: Readonly<Record<Exclude<OverlayState['kind'], 'emotion'
   connecting: 'M12 5.5a6.5 6.5 0 1 1-6.5 6.5',
   'not-measured': `${face}M5.6 5.6l12.8 12.8`,
   listening: 'M5 10.5v3M8.5 8v8M12 5v14M15.5 8v8M19 10.5v3',
-  silence: 'M5 12v.1M8.5 12v.1M12 12v.1M15.5 12v.1M19 12v.1',
+  silence: 'M4.5 12h3M10.5 12h3M16.5 12h3',
 };
 
 function find<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
