@@ -63,7 +63,6 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const { secret, development } = resolveSecret({ host, secret: config.auth.secret });
     const tokens = createTokens({ secret });
     const metrics = createMetrics();
-    const meter = new MediaMeter(metrics);
     const web = await createWeb({ logger });
 
     const store = await openStore(config, logger);
@@ -104,7 +103,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const nodeId = `${hostname()}-${process.pid}`;
     const gateway = Gateway.create({ store, tokens, metrics, logger, nodeId, readiness, staticHandler, development });
     const openCall = gateway.openCall.bind(gateway);
-    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger });
+    const measurement = new Measurement({ emotion, openCall, meter: new MediaMeter(metrics), clock: systemClock, logger });
     sfu.events$.subscribe((event) => {
       measurement.handle(event);
     });
@@ -116,7 +115,6 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     );
 
     const server = createServer((request, response) => {
-      if (request.url === '/metrics') meter.collect();
       gateway.handleRequest(request, response);
     });
     server.on('upgrade', (request, socket, head) => {

@@ -10,6 +10,10 @@ export class MediaMeter {
   readonly #metrics: Metrics;
   readonly #tracks = new Map<string, { readonly counts: MediaCounts; readonly reported: MediaCounts }>();
 
+  readonly #collect = (): void => {
+    for (const trackId of this.#tracks.keys()) this.#report(trackId);
+  };
+
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
   }
@@ -17,17 +21,14 @@ export class MediaMeter {
   /** Begins to report the counts of a track. */
   add(trackId: string, counts: MediaCounts): void {
     this.#tracks.set(trackId, { counts, reported: createMediaCounts() });
+    this.#metrics.beforeCollect.add(this.#collect);
   }
 
   /** Reports the last of a track's counts and forgets it. */
   remove(trackId: string): void {
     this.#report(trackId);
     this.#tracks.delete(trackId);
-  }
-
-  /** Brings the counters up to date. */
-  collect(): void {
-    for (const trackId of this.#tracks.keys()) this.#report(trackId);
+    if (this.#tracks.size === 0) this.#metrics.beforeCollect.delete(this.#collect);
   }
 
   #report(trackId: string): void {

@@ -7,8 +7,11 @@ const latencyBucketsMs = [5, 10, 20, 30, 50, 75, 100, 150, 200, 250, 350, 500, 7
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
+  const beforeCollect = new Set<() => void>();
   return {
     registry,
+    /** Called before each reading of the metrics: whoever counts elsewhere brings its counters up to date. */
+    beforeCollect,
     /** Calls open on this node. */
     calls: new Gauge({ name: 'undertone_calls', help: 'Calls open on this node', registers }),
     /** Participants present on this node. */
@@ -20,6 +23,9 @@ export function createMetrics() {
       name: 'undertone_rtp_packets_total',
       help: 'RTP packets by fate: received, played, lost, late, duplicate, malformed, ignored, overflow',
       labelNames: ['fate'] as const,
+      collect: () => {
+        for (const update of beforeCollect) update();
+      },
       registers,
     }),
     /** Chunks that did not decode and were concealed. */
