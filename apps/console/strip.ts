@@ -63,7 +63,8 @@ export function createStrip(name: string): Strip {
       for (const span of history.gaps) add('gap', span.fromMs, span.toMs, 0, 100);
       svg.replaceChildren(...shapes);
       if (performance.now() - describedMs < describeEveryMs) return;
-      describedMs = performance.now();
+      // From nothing to something need not wait.
+      describedMs = history.runs.length === 0 ? -Infinity : performance.now();
       setText(words, `${name}, last two minutes: ${describe(history, fromMs, nowMs)}`);
     },
   };

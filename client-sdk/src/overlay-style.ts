@@ -83,7 +83,7 @@ export const overlayCss = `
 @container (min-width: 260px) { .classes:not([hidden]) { display: grid; } }
 @container (min-width: 420px) { .panel { padding: 12px 14px; gap: 9px; font-size: 15px; } .classes b { block-size: 28px; } .classes span { display: block; } .classes li { grid-template-columns: auto auto; justify-content: center; align-items: center; gap: 4px 5px; } .classes b { grid-column: 1 / -1; } .bar { block-size: 6px; } .detail { font-size: 13px; } }
 @media (prefers-reduced-motion: reduce) {
-  .panel .sign, .panel .dot { animation: none; }
+  .panel .sign, .panel .dot { animation: none !important; }
   .bar i, .classes i { transition: none; }
 }
 @media (forced-colors: active) { .bar i, .classes i, .dot { forced-color-adjust: none; } .panel { border: 1px solid; } }

@@ -47,6 +47,9 @@ export interface ScriptedServer {
   /** Resolves once a request of this method came; at once if one has. */
   requested(method: string, count?: number): Promise<RecordedRequest>;
   dropSignal(): void;
+  signalSockets(): number;
+  /** Timeline sockets that are subscribed to a call. */
+  subscribersOf(callId: string): number;
   close(): Promise<void>;
 }
 
@@ -207,6 +210,8 @@ export async function startScriptedServer(outDir?: string): Promise<ScriptedServ
     dropSignal() {
       for (const socket of signals) socket.terminate();
     },
+    signalSockets: () => signals.size,
+    subscribersOf: (callId) => [...subscriptions.values()].filter((ids) => ids.has(callId)).length,
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       http.closeAllConnections();
