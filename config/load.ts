@@ -54,11 +54,12 @@ function readFile(path: string): unknown {
 }
 
 function fromEnvironment(environment: Readonly<Record<string, string | undefined>>): Settings {
-  const variables = new Map<string, { section: string; key: string }>();
+  const variables = new Map<string, { section: string; key: string; schema: z.core.$ZodType }>();
   for (const [section, schema] of Object.entries(configSchema.shape)) {
     const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema;
     if (!(inner instanceof z.ZodObject)) continue;
-    for (const key of Object.keys(inner.shape)) variables.set(variableName(section, key), { section, key });
+    const shape = Object.entries(inner.shape as z.core.$ZodShape);
+    for (const [key, schema] of shape) variables.set(variableName(section, key), { section, key, schema });
   }
   const settings: Settings = {};
   for (const [name, text] of Object.entries(environment)) {
@@ -68,16 +69,17 @@ function fromEnvironment(environment: Readonly<Record<string, string | undefined
       const known = [...variables.keys()].join(', ');
       throw new UndertoneError('UT_CONFIG_INVALID', `Expected an environment variable of ${known}, got \`${name}\``);
     }
-    (settings[setting.section] ??= {})[setting.key] = parseVariable(text);
+    (settings[setting.section] ??= {})[setting.key] = parseVariable(text, setting.schema);
   }
   return settings;
 }
 
-/** Numbers and booleans as such, everything else as text. */
-function parseVariable(text: string): string | number | boolean {
+/** As text where the setting takes it so, a call id of digits for instance; else numbers and booleans as such. */
+function parseVariable(text: string, schema: z.core.$ZodType): string | number | boolean {
+  if (z.safeParse(schema, text).success) return text;
   if (text === 'true') return true;
   if (text === 'false') return false;
-  return /^-?\d+(\.\d+)?$/.test(text) && text.length < 16 ? Number(text) : text;
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
 function overlay(settings: Settings, from: Settings): void {

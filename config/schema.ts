@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { logLevels } from '../src/log.ts';
 
 const port = z.int().min(0).max(65_535);
-const callId = z.string().regex(/^[\w.~-]{1,64}$/, 'a call id of 1 to 64 letters, digits, or . _ ~ -');
+const callId = z.string().regex(/^[\w.~-]{1,64}$/, 'Invalid text: expected a call id of 1 to 64 letters, digits, or . _ ~ -');
 
 const server = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address to listen on. Beyond loopback, auth.secret is required.'),
@@ -54,7 +54,7 @@ const timeline = z.strictObject({
   store: z.enum(['memory', 'redis']).default('memory').describe('Where timelines are kept; redis joins several nodes.'),
   redisUrl: z
     .string()
-    .regex(/^rediss?:\/\//, 'a redis:// or rediss:// URL')
+    .regex(/^rediss?:\/\//, 'Invalid text: expected a redis:// or rediss:// URL')
     .default('redis://127.0.0.1:6379')
     .describe('Redis server of the store.'),
   keyPrefix: z.string().max(64).default('undertone:').describe('Prefix of every Redis key.'),
