@@ -74,11 +74,10 @@ def main():
     nothing = [torch.zeros(len(chosen), 1), torch.zeros(len(chosen), len(mean)), torch.zeros(len(chosen), len(mean))]
     z = normalize.normalize(x, speech, std_tensor, nothing)
     features, mask = windows.cut(z, speech, windows.random_ends(speech, rng))
-    with torch.no_grad():
-        expected = model(features, mask)
     onnx = out / "emonet.onnx"
     batch = {0: "batch"}
-    torch.onnx.export(Served(model), (features, mask), str(onnx), input_names=["features", "mask"], output_names=["logits"],
+    # In eval mode as a whole: the exporter puts back the mode that it found.
+    torch.onnx.export(Served(model).eval(), (features, mask), str(onnx), input_names=["features", "mask"], output_names=["logits"],
                       dynamic_axes={"features": batch, "mask": batch, "logits": batch}, opset_version=15)
     digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
 
@@ -86,7 +85,7 @@ def main():
     steps = np.round(features.numpy() * 4096).astype("<i2")
     with torch.no_grad():
         expected = model(torch.from_numpy(steps.astype(np.float32) / 4096), mask)
-    np.concatenate([steps.ravel()]).tofile(out / "parity-features.i16")
+    steps.tofile(out / "parity-features.i16")
     parity = {"batch": len(chosen), "frameCount": windows.WINDOW_FRAMES, "featureCount": len(mean), "stepsPerUnit": 4096,
               "mask": ["".join(str(int(v)) for v in row) for row in mask], "logits": [[round(float(v), 6) for v in row] for row in expected]}
     (out / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")

@@ -9,14 +9,17 @@ import { labels, readCorpus, type CorpusClip } from './corpus.ts';
 import { NpyWriter } from './npy.ts';
 import { SpeakerStream } from './speaker-stream.ts';
 
-const usage = `Usage: npm run features -- --data DIR --out DIR [--limit CLIPS]
+const usage = `Usage: npm run features -- --data DIR --out DIR [--independent] [--limit CLIPS]
 
-  --data DIR    a corpus folder with manifest.csv and Ogg Opus clips
+  --data DIR    a corpus folder of Ogg Opus clips, with manifest.csv or named as in CREMA-D
   --out DIR     where features.npy, speech.npy and clips.csv are written
+  --independent each clip is a new caller (otherwise each speaker is one, clip after clip)
   --limit N     only the first N clips, to try it out`;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' }, limit: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { data: { type: 'string' }, out: { type: 'string' }, limit: { type: 'string' }, independent: { type: 'boolean' } },
+  });
   if (values.data === undefined || values.out === undefined) throw new Error(usage);
   const limit = values.limit === undefined ? Infinity : Number(values.limit);
   const clips = (await readCorpus(values.data)).slice(0, limit);
@@ -27,7 +30,8 @@ async function main(): Promise<void> {
   table.write(`path,speaker,sex,emotion,split,first_row,rows,${labels.map((label) => `vote_${label}`).join(',')}\n`);
 
   let done = 0;
-  for (const ofSpeaker of Map.groupBy(clips, (clip) => clip.speaker).values()) {
+  const callerOf = (clip: CorpusClip): string => (values.independent === true ? clip.path : clip.speaker);
+  for (const ofSpeaker of Map.groupBy(clips, callerOf).values()) {
     const stream = new SpeakerStream();
     for (const clip of ofSpeaker) {
       const { frames, flags } = await stream.play(await readFile(join(values.data, clip.path)));
