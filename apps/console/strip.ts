@@ -56,9 +56,10 @@ export function createStrip(name: string): Strip {
         const title = document.createElementNS(svgNamespace, 'title');
         title.textContent = `${labelText(run.label)}, ${percentText(run.confidence)} confidence, for ${secondsText(run.toMs - run.fromMs)}`;
         shape.append(title);
-        if (at(run.toMs) - at(run.fromMs) >= roomForWordPercent) {
-          shapes.push(word(labelText(run.label), (at(run.toMs) + at(run.fromMs)) / 2));
-        }
+        if (at(run.toMs) - at(run.fromMs) < roomForWordPercent) continue;
+        const label = word(labelText(run.label), (at(run.toMs) + at(run.fromMs)) / 2);
+        label.classList.toggle('uncertain', run.label === uncertainLabel);
+        shapes.push(label);
       }
       for (const span of history.gaps) add('gap', span.fromMs, span.toMs, 0, 100);
       svg.replaceChildren(...shapes);

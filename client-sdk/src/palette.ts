@@ -4,12 +4,12 @@ import { uncertainLabel, type OverlayState } from './overlay-state.ts';
 /** Colours on light and on dark ground; each has a contrast of at least 3 to 1 there. For shapes, not for text. */
 const colors: Readonly<Record<string, readonly [light: string, dark: string]>> = {
   anger: ['#cf3a36', '#f4776d'],
-  disgust: ['#66801f', '#a8c055'],
+  disgust: ['#5f791b', '#a8c055'],
   fear: ['#8250c4', '#b795ee'],
-  happiness: ['#b97700', '#f3bd4e'],
+  happiness: ['#a36900', '#f3bd4e'],
   neutral: ['#5f7387', '#98acbf'],
   sadness: ['#2a70c8', '#70aef5'],
-  [uncertainLabel]: ['#7d7f85', '#9a9da4'],
+  [uncertainLabel]: ['#6f7177', '#9a9da4'],
 };
 
 // Faces on a 24 by 24 grid, drawn with a stroke: mouth and brows tell them apart without colour.
