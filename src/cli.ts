@@ -48,10 +48,19 @@ async function main(): Promise<void> {
   const workerBin = findWorkerBin(process.env);
   const app = await createApp({ config, logger, workerBin });
   running.app = app;
-  if (stop.signalled) return;
+  if (stop.signalled()) return;
 
   const url = `http://${urlHost(config.server.host)}:${app.port}`;
-  if (config.demo.enabled) running.demo = await startDemo({ sfu: app.sfu, ...config.demo });
+  if (config.demo.enabled) {
+    try {
+      running.demo = await startDemo({ sfu: app.sfu, ...config.demo });
+    } catch (error) {
+      // A server that is closing takes no callers; a signal is no fault.
+      if (stop.signalled()) return;
+      throw error;
+    }
+  }
+  if (stop.signalled()) return;
   const callId = config.demo.enabled ? config.demo.callId : lobbyCallId;
   const fragment = async (call: string, scope: string): Promise<string> =>
     app.development ? '' : `#token=${await app.tokens.issue({ call, scope, ttlSeconds: tokenTtlSeconds })}`;
@@ -106,11 +115,11 @@ function readFlags(): Flags | null {
 }
 
 /** Runs `work` on the first SIGINT or SIGTERM, then exits with 0; on a second, or after the limit, exits at once. */
-function onSignal(work: (signal: string) => Promise<void>): { readonly signalled: boolean } {
-  const state = { signalled: false };
+function onSignal(work: (signal: string) => Promise<void>): { signalled(): boolean } {
+  let signalled = false;
   const handle = (signal: NodeJS.Signals): void => {
-    if (state.signalled) process.exit(1);
-    state.signalled = true;
+    if (signalled) process.exit(1);
+    signalled = true;
     setTimeout(() => process.exit(1), closeLimitMs).unref();
     work(signal).then(
       () => process.exit(0),
@@ -122,7 +131,7 @@ function onSignal(work: (signal: string) => Promise<void>): { readonly signalled
   };
   process.on('SIGINT', handle);
   process.on('SIGTERM', handle);
-  return state;
+  return { signalled: () => signalled };
 }
 
 /** A host as it stands in a URL; loopback and "any address" by the name that browsers trust with a microphone. */
