@@ -1,27 +1,10 @@
 // One person's stay in a call: joining, what comes and goes, losing the connection and coming back.
 import { connect, exponentialBackoff, type UndertoneClient } from '@undertone/client';
-import { AccessError, type TokenSource } from '../shared/access.ts';
+import type { TokenSource } from '../shared/access.ts';
+import { isFinal, readable } from './explain.ts';
 import { createMedia, type IncomingMedia, type Media } from './media.ts';
-import {
-  openSignaling,
-  SignalError,
-  type ParticipantView,
-  type ProducerView,
-  type Signaling,
-  type SignalNotification,
-} from './signaling.ts';
-
-/** Somebody in the call. */
-export interface Person {
-  readonly participantId: string;
-  readonly displayName: string;
-  readonly self: boolean;
-  measured: boolean;
-  reason: string;
-  muted: boolean;
-  audio: MediaStreamTrack | null;
-  video: MediaStreamTrack | null;
-}
+import { createRoster, type Person } from './roster.ts';
+import { openSignaling, SignalError, type ProducerView, type Signaling, type SignalNotification } from './signaling.ts';
 
 /** `joining` the first time, `reconnecting` after a loss; `left`, `ended` and `failed` are where a stay ends. */
 export type Phase = 'joining' | 'joined' | 'reconnecting' | 'left' | 'ended' | 'failed';
@@ -59,9 +42,6 @@ export interface Session {
 }
 
 const retryDelayMs = exponentialBackoff({ baseMs: 800, maxMs: 10_000 });
-/** Refusals that trying again cannot mend. */
-const finalCodes = new Set(['UT_AUTH_TOKEN', 'UT_AUTH_SCOPE', 'UT_MESSAGE_INVALID', 'UT_REQUEST_INVALID']);
-
 /** Joins a call and stays until {@link Session.leave}. `changed` is called after whatever changes. */
 export function joinCall(choices: Choices, token: TokenSource, changed: () => void): Session {
   const { callId, displayName } = choices;
@@ -74,17 +54,12 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
   let consentPending = false;
   let attempt = 0;
   let retryTimer: ReturnType<typeof setTimeout> | undefined;
-  let self: Person | null = null;
-  const others = new Map<string, Person>();
+  const roster = createRoster();
   let signaling: Signaling | null = null;
   let media: Media | null = null;
   let client: UndertoneClient | null = null;
   // Producers that were announced before the device was ready.
   const early: string[] = [];
-  // Whose track a producer's is.
-  const sources = new Map<string, { person: Person; kind: 'audio' | 'video' }>();
-  // Microphones that were announced, to tell whose mute state a producer's is.
-  const microphones = new Map<string, string>();
   // Counts joins, so that what an earlier one still does is told apart.
   let stay = 0;
 
@@ -98,8 +73,6 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
     void client?.close();
     media = signaling = client = null;
     early.length = 0;
-    sources.clear();
-    microphones.clear();
     consentPending = false;
     stalled = false;
   };
@@ -109,8 +82,7 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
     tearDown();
     phase = next;
     message = why;
-    others.clear();
-    self = null;
+    roster.reset(null, []);
     changed();
   };
 
@@ -128,7 +100,7 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
     const mine = ++stay;
     enter(mine).catch((error: unknown) => {
       if (mine !== stay) return;
-      if (error instanceof AccessError || isFinal(error)) finish('failed', readable(error));
+      if (isFinal(error)) finish('failed', readable(error));
       else interrupted(readable(error));
     });
   };
@@ -157,9 +129,10 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
     });
     if (mine !== stay) return;
     const { participantId, measured, reason } = answer;
-    self = { participantId, displayName, self: true, measured, reason, muted, audio: tracks.microphone, video: tracks.camera };
-    others.clear();
-    for (const view of answer.participants) if (view.participantId !== participantId) others.set(view.participantId, personOf(view));
+    roster.reset(
+      { participantId, displayName, self: true, measured, reason, muted, audio: tracks.microphone, video: tracks.camera },
+      answer.participants,
+    );
     client = connect({ url: location.origin, token });
     phase = 'joined';
     message = '';
@@ -213,65 +186,39 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
       // It closed meanwhile, or this browser cannot play it: the call goes on without.
       return;
     }
-    const person = incoming === null ? undefined : others.get(incoming.participantId);
-    if (mine !== stay || incoming === null || person === undefined) return;
-    person[incoming.kind] = incoming.track;
-    sources.set(producerId, { person, kind: incoming.kind });
-    changed();
-  };
-
-  const personOf = (view: ParticipantView): Person => {
-    for (const producer of view.producers) if (producer.source === 'microphone') microphones.set(producer.producerId, view.participantId);
-    const microphone = view.producers.find(({ source }) => source === 'microphone');
-    const { participantId, measured, reason } = view;
-    const name = view.displayName;
-    return { participantId, displayName: name, self: false, measured, reason, muted: microphone?.paused ?? true, audio: null, video: null };
-  };
-
-  const setProducerPaused = (producerId: string, paused: boolean): void => {
-    const person = others.get(microphones.get(producerId) ?? '');
-    if (person !== undefined) person.muted = paused;
+    if (mine !== stay || incoming === null) return;
+    if (roster.received(incoming.participantId, producerId, incoming.track)) changed();
   };
 
   const hear = ({ event, data }: SignalNotification): void => {
     const mine = stay;
     switch (event) {
       case 'participantJoined':
-        if (data.participantId !== self?.participantId) others.set(data.participantId, personOf(data));
+        roster.joined(data);
         for (const { producerId } of data.producers) void take(producerId, mine);
         break;
       case 'participantLeft':
-        others.delete(data.participantId);
+        roster.left(data.participantId);
         break;
       case 'newProducer':
-        if (data.participantId === self?.participantId) return;
-        if (data.source === 'microphone') {
-          microphones.set(data.producerId, data.participantId);
-          setProducerPaused(data.producerId, data.paused);
-        }
+        if (data.participantId === roster.self?.participantId) return;
+        roster.produced(data);
         void take(data.producerId, mine);
         break;
-      case 'producerClosed': {
+      case 'producerClosed':
         media?.drop({ producerId: data.producerId });
-        const source = sources.get(data.producerId);
-        if (source !== undefined) source.person[source.kind] = null;
-        setProducerPaused(data.producerId, true);
-        sources.delete(data.producerId);
-        microphones.delete(data.producerId);
+        roster.closed(data.producerId);
         break;
-      }
       case 'producerPaused':
       case 'producerResumed':
-        setProducerPaused(data.producerId, event === 'producerPaused');
+        roster.paused(data.producerId, event === 'producerPaused');
         break;
       case 'consumerClosed':
         media?.drop({ consumerId: data.consumerId });
         break;
-      case 'measurement': {
-        const person = data.participantId === self?.participantId ? self : others.get(data.participantId);
-        if (person !== undefined) Object.assign(person, { measured: data.measured, reason: data.reason });
+      case 'measurement':
+        roster.measured(data.participantId, data);
         break;
-      }
       case 'callEnded':
         // Another of the same name may be opened; who wants it joins again.
         if (data.reason === 'media-worker-died') interrupted('The call was interrupted.');
@@ -296,7 +243,7 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
       return stalled;
     },
     get people() {
-      return self === null ? [] : [self, ...others.values()];
+      return roster.people();
     },
     get client() {
       return client;
@@ -318,8 +265,8 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
       consentPending = true;
       changed();
       try {
-        const { measured, reason } = await signaling.request('setConsent', { consent: next ? 'granted' : 'withdrawn' });
-        if (mine === stay && self !== null) Object.assign(self, { measured, reason });
+        const answer = await signaling.request('setConsent', { consent: next ? 'granted' : 'withdrawn' });
+        if (mine === stay && roster.self !== null) roster.measured(roster.self.participantId, answer);
       } catch (error) {
         // A withdrawal that did not get through must not stand as if it had: leave by force and come back without consent.
         if (mine === stay) interrupted('Your choice could not be confirmed.');
@@ -333,14 +280,14 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
     },
     setMuted(next) {
       muted = next;
-      if (self !== null) self.muted = next;
+      if (roster.self !== null) roster.self.muted = next;
       media?.setMuted(next);
       changed();
     },
     async setTrack(source, track) {
       media?.stop(source);
       tracks[source] = track;
-      if (self !== null) self[source === 'microphone' ? 'audio' : 'video'] = track;
+      if (roster.self !== null) roster.self[source === 'microphone' ? 'audio' : 'video'] = track;
       changed();
       await publish(source);
     },
@@ -355,21 +302,4 @@ export function joinCall(choices: Choices, token: TokenSource, changed: () => vo
 
 function socketUrl(path: string): string {
   return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${path}`;
-}
-
-function isFinal(error: unknown): boolean {
-  return error instanceof SignalError && finalCodes.has(error.code);
-}
-
-const explanations: Readonly<Record<string, string>> = {
-  UT_AUTH_TOKEN: 'The access token is not valid, or it has expired. Ask for a new link.',
-  UT_AUTH_SCOPE: 'This link does not allow joining this call.',
-  UT_SERVER_OVERLOADED: 'The server is full at the moment.',
-  UT_MEDIA_FAILED: 'The server could not set up the media connection.',
-};
-
-function readable(error: unknown): string {
-  if (error instanceof SignalError) return Object.entries(explanations).find(([code]) => code === error.code)?.[1] ?? error.message;
-  if (error instanceof Error && error.name === 'UnsupportedError') return 'This browser cannot take part in calls.';
-  return error instanceof Error ? error.message : 'Something went wrong.';
 }

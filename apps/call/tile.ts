@@ -3,7 +3,7 @@ import type { UndertoneClient } from '@undertone/client';
 import type { UndertoneOverlay } from '@undertone/client/overlay';
 import { h, icon, setText } from '../shared/dom.ts';
 import type { Levels } from './levels.ts';
-import type { Person } from './session.ts';
+import type { Person } from './roster.ts';
 
 /** What a tile needs from the page. */
 export interface TileContext {

@@ -16,12 +16,15 @@ export interface CallWatch {
 }
 
 interface Shared {
-  readonly subscription: Subscription;
   readonly listeners: Set<() => void>;
+  readonly closed: () => boolean;
   readonly stop: () => void;
   state: CallState;
   users: number;
 }
+
+/** Wait before a call that is not there yet is asked for again, ms. */
+const unknownCallRetryMs = 2000;
 
 const watches = new WeakMap<UndertoneClient, Map<string, Shared>>();
 
@@ -30,7 +33,7 @@ export function watchCall(client: UndertoneClient, callId: string): CallWatch {
   const byCall = watches.get(client) ?? new Map<string, Shared>();
   watches.set(client, byCall);
   let shared = byCall.get(callId);
-  if (shared === undefined || shared.subscription.closed) {
+  if (shared === undefined || shared.closed()) {
     shared = share(client, callId);
     byCall.set(callId, shared);
   }
@@ -66,40 +69,54 @@ export function watchCall(client: UndertoneClient, callId: string): CallWatch {
 }
 
 function share(client: UndertoneClient, callId: string): Shared {
-  const subscription = client.subscribe(callId);
-  const changed = (): void => {
+  let subscription: Subscription | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let closed = false;
+
+  const set = (state: CallState): void => {
+    const differs = state.participants !== shared.state.participants;
+    shared.state = state;
+    if (differs) tell();
+  };
+  const tell = (): void => {
     for (const listener of [...shared.listeners]) listener();
   };
-  const offs = [
-    client.on('status', changed),
-    subscription.on('call', (call) => {
-      shared.state = callStateOf(call);
-      changed();
-    }),
-    subscription.on('resync', () => {
-      shared.state = emptyCallState;
-      changed();
-    }),
-    subscription.on('event', (event) => {
-      const next = reduceCall(shared.state, event);
-      const differs = next.participants !== shared.state.participants;
-      shared.state = next;
-      if (differs) changed();
-    }),
-    subscription.on('close', () => {
-      shared.state = emptyCallState;
-      changed();
-    }),
-  ];
+
+  const subscribe = (): void => {
+    if (client.status === 'closed') return;
+    let unknown = false;
+    const opened = client.subscribe(callId);
+    subscription = opened;
+    opened.on('call', (call) => set(callStateOf(call)));
+    opened.on('resync', () => set(emptyCallState));
+    opened.on('event', (event) => set(reduceCall(shared.state, event)));
+    opened.on('error', ({ code }) => {
+      unknown = code === 'UT_CALL_UNKNOWN';
+    });
+    opened.on('close', () => {
+      if (opened !== subscription) return;
+      set(emptyCallState);
+      // A call begins with its first participant, and may well begin after its overlay was put up.
+      if (unknown) timer = setTimeout(subscribe, unknownCallRetryMs);
+      else closed = true;
+    });
+  };
+
   const shared: Shared = {
-    subscription,
     listeners: new Set(),
     state: emptyCallState,
     users: 0,
+    closed: () => closed,
     stop() {
-      for (const off of offs) off();
-      subscription.unsubscribe();
+      closed = true;
+      clearTimeout(timer);
+      offStatus();
+      const ending = subscription;
+      subscription = null;
+      ending?.unsubscribe();
     },
   };
+  const offStatus = client.on('status', tell);
+  subscribe();
   return shared;
 }

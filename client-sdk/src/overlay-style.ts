@@ -68,6 +68,7 @@ export const overlayCss = `
 .classes b { inline-size: 100%; block-size: 18px; display: flex; align-items: end; border-radius: 3px; background: var(--_track); overflow: hidden; }
 .classes i { display: block; inline-size: 100%; block-size: 100%; background: var(--_color); transform-origin: 50% 100%; transition: transform 0.25s ease-out; }
 .classes span { display: none; max-inline-size: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.panel:not([data-kind='emotion']) :is(.bar, .classes) i { transition: none; }
 .bar[hidden], .classes[hidden], .percent[hidden], .detail[hidden] { display: none; }
 .status { position: absolute; inline-size: 1px; block-size: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .panel[data-kind='listening'] .sign { animation: breathe 2.4s ease-in-out infinite; }
@@ -81,7 +82,7 @@ export const overlayCss = `
   .head { gap: 5px; }
 }
 @container (min-width: 260px) { .classes:not([hidden]) { display: grid; } }
-@container (min-width: 420px) { .panel { padding: 12px 14px; gap: 9px; font-size: 15px; } .classes b { block-size: 28px; } .classes span { display: block; } .classes li { grid-template-columns: auto auto; justify-content: center; align-items: center; gap: 4px 5px; } .classes b { grid-column: 1 / -1; } .bar { block-size: 6px; } .detail { font-size: 13px; } }
+@container (min-width: 420px) { .panel { padding: 12px 14px; gap: 9px; font-size: 15px; } .classes b { block-size: 28px; } .classes span { display: block; } .classes li { grid-template-columns: 1fr auto auto 1fr; align-items: center; gap: 4px 5px; } .classes b { grid-column: 1 / -1; } .classes .sign { grid-column: 2; } .bar { block-size: 6px; } .detail { font-size: 13px; } }
 @media (prefers-reduced-motion: reduce) {
   .panel .sign, .panel .dot { animation: none !important; }
   .bar i, .classes i { transition: none; }

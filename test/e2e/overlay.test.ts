@@ -180,7 +180,7 @@ describe('with a client', () => {
 
     // Both go; a third, which shows somebody else again, comes.
     await page.evaluate('document.body.replaceChildren()');
-    await expect.poll(() => server.subscribersOf('overlay-call')).toBe(0);
+    await expect.poll(() => server.subscribersOf('overlay-call'), { timeout: 30_000 }).toBe(0);
     await page.evaluate('window.client.close()');
     expect(problems).toEqual([]);
   });

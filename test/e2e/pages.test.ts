@@ -148,7 +148,7 @@ describe('the call page', () => {
     await join();
     expect(server.signalSockets()).toBe(1);
     await page.close({ runBeforeUnload: false });
-    await expect.poll(() => server.signalSockets()).toBe(0);
+    await expect.poll(() => server.signalSockets(), { timeout: 30_000 }).toBe(0);
   });
 
   it('copies a link without the token', async () => {
