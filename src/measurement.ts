@@ -13,6 +13,7 @@ import type { Timeline } from './gateway/timeline.ts';
 import type { CallSummary } from './gateway/types.ts';
 import type { SfuEvent } from './sfu/events.ts';
 import type { AudioTap, ClosedReason, ParticipantInfo, TrackInfo } from './sfu/types.ts';
+import { TrackOrigin } from './track-origin.ts';
 
 /** What {@link Measurement} joins. */
 export interface MeasurementOptions {
@@ -34,8 +35,7 @@ interface MeasuredCall {
 interface MeasuredTrack {
   readonly call: MeasuredCall;
   readonly track: TrackInfo;
-  /** Position of the track's sample 0 on the call's clock, ms; fixed by the arrival of its first packet. */
-  originMs: number | null;
+  readonly origin: TrackOrigin;
   subscription: Subscription | null;
 }
 
@@ -43,7 +43,7 @@ const samplesPerMs = sampleRateHz / 1000;
 
 /**
  * Takes every event of the SFU and every output of the models. Wall time enters once for each track, when its first
- * packet places it on the call's clock; from then on the track's own media clock counts. A fault in one track ends
+ * packets place it on the call's clock; from then on the track's own media clock counts. A fault in one track ends
  * the measuring of that track alone.
  */
 export class Measurement {
@@ -117,7 +117,7 @@ export class Measurement {
     const call = this.#calls.get(track.callId);
     if (call === undefined) return;
     const counts = createMediaCounts();
-    const measured: MeasuredTrack = { call, track, originMs: null, subscription: null };
+    const measured: MeasuredTrack = { call, track, origin: new TrackOrigin(track.codec.clockRateHz), subscription: null };
     try {
       const decoder = createDecoder(track.codec);
       emotion.openTrack(track);
@@ -125,8 +125,8 @@ export class Measurement {
       meter.add(track.trackId, counts);
       measured.subscription = tap.rtp$
         .pipe(
-          observe(({ arrivalMs }) => {
-            measured.originMs ??= arrivalMs - call.openedAtUnixMs;
+          observe((packet) => {
+            measured.origin.arrived(packet);
           }),
           callerPipeline({ track, spec: emotion.frontEnd, decoder, counts }),
         )
@@ -242,7 +242,7 @@ export class Measurement {
 }
 
 function mediaMs(measured: MeasuredTrack, sample: number): number {
-  return Math.max(0, Math.round((measured.originMs ?? 0) + sample / samplesPerMs));
+  return Math.max(0, Math.round(measured.origin.fix() - measured.call.openedAtUnixMs + sample / samplesPerMs));
 }
 
 function byLabel(labels: readonly string[], probabilities: Float32Array): Record<string, number> {
