@@ -17,6 +17,7 @@ import { MediaMeter } from './media-meter.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { EmotionService } from './models/service.ts';
 import { createPolicy } from './policy/policy.ts';
+import { addProcessMetrics } from './process-metrics.ts';
 import { Sfu } from './sfu/sfu.ts';
 import { createWeb } from './web.ts';
 
@@ -63,6 +64,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const { secret, development } = resolveSecret({ host, secret: config.auth.secret });
     const tokens = createTokens({ secret });
     const metrics = createMetrics();
+    addProcessMetrics(metrics.registry);
     const web = await createWeb({ logger });
 
     const store = await openStore(config, logger);
