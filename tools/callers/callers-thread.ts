@@ -1,12 +1,9 @@
 // The thread of the simulated callers: one UDP socket, one timer, each packet due at a time fixed from the start.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { readOggOpus } from '../audio/ogg-opus.ts';
-import { Caller, type LoadedClip } from './caller.ts';
-import { createOwnFloor, createSharedFloor, type Floor } from './floor.ts';
-import { createRandom } from './random.ts';
+import type { Caller } from './caller.ts';
+import { createCasting } from './casting.ts';
 import type { CallersThreadData, CallersThreadMessage, CallerSpec } from './types.ts';
 
 interface Line {
@@ -29,8 +26,7 @@ const report = (message: CallersThreadMessage): void => {
 };
 
 const { callers, talkRatio } = workerData as CallersThreadData;
-const makeCallers = createCasting(talkRatio);
-const cast = callers.map(makeCallers);
+const cast = callers.map(createCasting(talkRatio));
 const socket = createSocket(callers.some(({ remote }) => remote.ip.includes(':')) ? 'udp6' : 'udp4');
 // A remote that is gone answers with ICMP; the caller goes on, as one behind a real network would.
 socket.on('error', () => undefined);
@@ -84,33 +80,5 @@ function send({ caller, spec }: Line): void {
   report({
     type: 'said',
     said: { participantId: spec.participantId, ...began, startedAtUnixMs: performance.timeOrigin + performance.now() },
-  });
-}
-
-/** Makes callers, sharing the clips and the floors that they have in common. */
-function createCasting(ratio: number | undefined): (spec: CallerSpec) => { spec: CallerSpec; caller: Caller } {
-  const clips = new Map<string, LoadedClip>();
-  const floors = new Map<string, Floor>();
-  const load = (name: string, path: string): LoadedClip => {
-    const clip = clips.get(path) ?? { name, audio: readOggOpus(readFileSync(path)) };
-    clips.set(path, clip);
-    return clip;
-  };
-  const floorOf = ({ turnGroup = '', seed }: CallerSpec): Floor => {
-    if (ratio === undefined) return createOwnFloor(createRandom(seed ^ 0x5bd1e995));
-    const floor = floors.get(turnGroup) ?? createSharedFloor(ratio, createRandom(seed ^ 0x5bd1e995));
-    floors.set(turnGroup, floor);
-    return floor;
-  };
-  return (spec) => ({
-    spec,
-    caller: new Caller({
-      participantId: spec.participantId,
-      ssrc: spec.ssrc,
-      payloadType: spec.payloadType,
-      clips: spec.clips.map(({ name, path }) => load(name, path)),
-      random: createRandom(spec.seed),
-      floor: floorOf(spec),
-    }),
   });
 }
