@@ -1,5 +1,5 @@
 // One caller's whole front end: RTP packets in, model windows and speech changes out.
-import { Observable, type OperatorFunction, pipe } from 'rxjs';
+import { interval, Observable, Subject, type OperatorFunction } from 'rxjs';
 import { stage } from '../processor.ts';
 import type { Processor, Emit } from '../processor.ts';
 import type { AudioDecoder } from './codec.ts';
@@ -25,25 +25,48 @@ export interface CallerPipelineOptions {
   readonly counts?: MediaCounts;
 }
 
+/** A caller of whom no packet came for this long, up to twice, has fallen silent: muted, or cut off. */
+const stallMs = 250;
+
 /** Packets that may arrive before the decoder is ready: about half a second. The oldest are dropped beyond. */
 const maxEarlyPackets = 32;
 
 /**
  * Lifts the stages of one caller into a stream: parse, jitter buffer, decoder, features, speech, windows. Each is a
  * `Processor`. Bad packets are counted in `counts`, never thrown; the stream errors only if the decoder cannot be made.
+ *
+ * Where packets stop coming, what is held back goes out and an open utterance ends. That is told by wall time, but moves
+ * no position: the media clock goes on with the next packet's timestamp.
  */
 export function callerPipeline(options: CallerPipelineOptions): OperatorFunction<RawRtp, PipelineOutput> {
   const { track, spec, decoder, counts = createMediaCounts() } = options;
   const { codec, audioLevelExtensionId } = track;
-  return pipe(
-    stage(() => new RtpParser(counts, audioLevelExtensionId)),
-    holdUntilReady(decoder, counts),
-    stage(() => new JitterBuffer({ codec, counts })),
-    stage(() => new Decoder({ decoder, counts })),
-    stage(() => new FeatureExtractor()),
-    stage(() => new SpeechDetector()),
-    stage(() => new WindowAssembler(track, spec)),
-  );
+  return (source) =>
+    new Observable((subscriber) => {
+      const stalled$ = new Subject<void>();
+      const packets$ = source.pipe(
+        stage(() => new RtpParser(counts, audioLevelExtensionId)),
+        holdUntilReady(decoder, counts),
+      );
+      const outputs$ = packets$.pipe(
+        stage(() => new JitterBuffer({ codec, counts }), stalled$),
+        stage(() => new Decoder({ decoder, counts })),
+        stage(() => new FeatureExtractor()),
+        stage(() => new SpeechDetector(), stalled$),
+        stage(() => new WindowAssembler(track, spec)),
+      );
+      let receivedBefore = 0;
+      let stalled = true;
+      subscriber.add(
+        interval(stallMs).subscribe(() => {
+          const silent = counts.received === receivedBefore;
+          receivedBefore = counts.received;
+          if (silent && !stalled) stalled$.next();
+          stalled = silent;
+        }),
+      );
+      subscriber.add(outputs$.subscribe(subscriber));
+    });
 }
 
 /** Parses packets, and counts those that are no RTP. */

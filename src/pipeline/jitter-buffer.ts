@@ -71,7 +71,7 @@ export function createMediaCounts(): MediaCounts {
  *
  * Another SSRC, or a far-off sequence number, is believed once a second packet bears it out (RFC 3550, A.1); the media
  * clock then goes on by the time between arrivals, never backwards. It has no clock of its own: what is held when a
- * sender falls silent goes out with the next packet, or with `flush`.
+ * sender falls silent goes out with the next packet, or with `pause` or `flush`.
  *
  * Each packet in is counted once, as received and as played, late, duplicate or ignored, or is still held
  * ({@link JitterBuffer.heldPackets}). Fullness declares loss, so nothing is dropped for it.
@@ -139,6 +139,11 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     } else if (audio) {
       this.#consider(packet, emit);
     }
+  }
+
+  /** Waits no longer for what is missing. */
+  pause(emit: Emit<PlayoutItem>): void {
+    this.#release(emit, true);
   }
 
   flush(emit: Emit<PlayoutItem>): void {

@@ -61,7 +61,9 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   readonly #recent = Array.from({ length: settleFrames + 1 }, () => new Float64Array(melBands));
   readonly #minima = Array.from({ length: blocks }, () => new Float64Array(melBands).fill(assumedFloor));
   readonly #floor = new Float64Array(melBands).fill(assumedFloor);
+  /** Frames taken in, and frames emitted. */
   #seen = 0;
+  #released = 0;
   /** Frames with a signal since the last one without. */
   #steady = 0;
   /** Frames that the noise floor has been tracked over. */
@@ -86,20 +88,22 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     slot.frame = { ...input, logMel: slot.logMel, mfcc: slot.mfcc, speech: false };
     this.#seen = input.index + 1;
     this.#decide(input, active, emit);
-    if (input.index >= delayFrames) this.#release(input.index - delayFrames, emit);
+    this.#releaseBefore(this.#seen - delayFrames, emit);
+  }
+
+  /** A caller of whom nothing comes any more has ended the utterance. */
+  pause(emit: Emit<DetectedSpeech>): void {
+    this.#releaseBefore(this.#seen, emit);
+    const last = this.#ring[(this.#seen - 1) % (this.#options.delayFrames + 1)];
+    if (this.#speaking && last !== undefined) this.#end(last.frame.arrivalMs, emit);
   }
 
   flush(emit: Emit<DetectedSpeech>): void {
-    const { delayFrames } = this.#options;
-    for (let index = Math.max(0, this.#seen - delayFrames); index < this.#seen; index += 1) this.#release(index, emit);
-    const last = this.#ring[(this.#seen - 1) % (delayFrames + 1)];
-    if (this.#speaking && last !== undefined) this.#end(last.frame.arrivalMs, emit);
-    this.#seen = 0;
+    this.pause(emit);
   }
 
   close(): void {
     this.#ring.length = 0;
-    this.#seen = 0;
   }
 
   #decide(input: RawFrame, active: boolean, emit: Emit<DetectedSpeech>): void {
@@ -133,11 +137,15 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     emit({ kind: 'change', state: 'end', frameIndex: this.#lastActive + 1, arrivalMs });
   }
 
-  #release(index: number, emit: Emit<DetectedSpeech>): void {
-    const slot = this.#ring[index % (this.#options.delayFrames + 1)];
-    if (slot === undefined) return;
-    const speech = index >= this.#onset && index <= this.#lastActive + this.#options.hangoverFrames && this.#lastActive >= 0;
-    emit({ kind: 'frame', frame: { ...slot.frame, speech } });
+  #releaseBefore(end: number, emit: Emit<DetectedSpeech>): void {
+    const { delayFrames, hangoverFrames } = this.#options;
+    for (; this.#released < end; this.#released += 1) {
+      const slot = this.#ring[this.#released % (delayFrames + 1)];
+      if (slot === undefined) return;
+      const index = this.#released;
+      const speech = index >= this.#onset && index <= this.#lastActive + hangoverFrames && this.#lastActive >= 0;
+      emit({ kind: 'frame', frame: { ...slot.frame, speech } });
+    }
   }
 
   #isActive(logMel: Float32Array): boolean {

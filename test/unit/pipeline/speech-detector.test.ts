@@ -91,8 +91,36 @@ describe('SpeechDetector', () => {
     expect(starts).toHaveLength(4);
     const partFrames = part.length / hopSamples;
     // The first time it does not know the room's noise yet.
-    for (const [i, start] of starts.slice(2).entries())
+    for (const [i, start] of starts.slice(2).entries()) {
       expect(Math.abs(start - starts[1]! - (i + 1) * partFrames)).toBeLessThanOrEqual(2.5);
+    }
+  });
+
+  it('ends an utterance where the caller stalls, and numbers on from there', () => {
+    const extractor = new FeatureExtractor();
+    const detector = new SpeechDetector();
+    const indices: number[] = [];
+    const states: string[] = [];
+    const take: Parameters<SpeechDetector['process']>[1] = (output) => {
+      if (output.kind === 'frame') indices.push(output.frame.index);
+      else states.push(output.state);
+    };
+    let startSample = 0;
+    const play = (samples: Float32Array): void => {
+      extractor.process({ startSample, samples, concealed: false, arrivalMs: 0 }, (frame) => {
+        detector.process(frame, take);
+      });
+      startSample += samples.length;
+    };
+    play(join(silence(0.5), clip.subarray(0, 16_000)));
+    expect(states).toEqual(['start']);
+    detector.pause(take);
+    detector.pause(take);
+    expect(states).toEqual(['start', 'end']);
+    expect(indices).toHaveLength(Math.floor((24_000 - 400) / hopSamples) + 1);
+    play(join(silence(0.5), clip.subarray(0, 16_000)));
+    expect(states).toEqual(['start', 'end', 'start']);
+    expect(indices).toEqual(indices.map((_, i) => i));
   });
 
   it('ends an open utterance when the track ends', () => {
