@@ -1,0 +1,428 @@
+// One caller's whole front end, given good packets, bad ones, and none at all in time.
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { Subject } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { callerPipeline } from '../../../src/pipeline/caller-pipeline.ts';
+import { createDecoder, type AudioDecoder } from '../../../src/pipeline/codec.ts';
+import { createMediaCounts } from '../../../src/pipeline/jitter-buffer.ts';
+import type { FrontEndSpec, MediaCounts, PipelineOutput } from '../../../src/pipeline/types.ts';
+import type { RawRtp, TrackCodec } from '../../../src/sfu/types.ts';
+import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
+import { writeRtp, type RtpFields } from '../../../tools/audio/rtp-writer.ts';
+
+const opus: TrackCodec = { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2, payloadType: 100 };
+const pcmu: TrackCodec = { mimeType: 'audio/pcmu', clockRateHz: 8000, channels: 1, payloadType: 0 };
+const featureCount = 104;
+
+const spec: FrontEndSpec = {
+  windowFrames: 60,
+  hopFrames: 10,
+  minSpeechFrames: 10,
+  prior: {
+    mean: new Float32Array(featureCount),
+    std: new Float32Array(featureCount).fill(1),
+    meanWeightFrames: 50,
+    stdWeightFrames: 100,
+    memoryFrames: 1000,
+  },
+};
+
+const clip = readOggOpus(readFileSync('assets/demo/1050_IWL_FEA_XX.opus')).packets;
+const silence = Uint8Array.of(0xf8, 0xff, 0xfe);
+const packetMs = 20;
+/** Half a second of silence, a clip, and a second of silence. */
+const speech: readonly Uint8Array[] = [...Array<Uint8Array>(25).fill(silence), ...clip, ...Array<Uint8Array>(50).fill(silence)];
+
+/** The fields of a caller's packet number `index`; the sequence and the timestamp wrap within the clip. */
+function fieldsOf(index: number, ssrc = 7): RtpFields {
+  const payload = speech[index] ?? silence;
+  return { sequenceNumber: 65_500 + index, timestamp: 2 ** 32 - 40_000 + index * 960, ssrc, payloadType: opus.payloadType, payload };
+}
+
+function raw(data: Uint8Array, index: number): RawRtp {
+  return { data, arrivalMs: 1000 + index * packetMs };
+}
+
+const goodPackets = speech.map((_, index) => raw(writeRtp(fieldsOf(index)), index));
+
+/** A pipeline at work, and all that came of it. */
+function open(options: { codec?: TrackCodec; decoder?: AudioDecoder } = {}) {
+  const codec = options.codec ?? opus;
+  const inner = options.decoder ?? createDecoder(codec);
+  let closings = 0;
+  const decoder: AudioDecoder = {
+    ready: inner.ready,
+    decode: (payload) => inner.decode(payload),
+    conceal: (sampleCount) => inner.conceal(sampleCount),
+    reset: () => inner.reset(),
+    close: () => {
+      closings += 1;
+      inner.close();
+    },
+  };
+  const counts = createMediaCounts();
+  const outputs: PipelineOutput[] = [];
+  const state: { error: unknown; completed: boolean } = { error: null, completed: false };
+  const packets = new Subject<RawRtp>();
+  const track = { callId: 'call', participantId: 'person', trackId: 'track', codec };
+  const subscription = packets.pipe(callerPipeline({ track, spec, decoder, counts })).subscribe({
+    next: (output) => outputs.push(output),
+    error: (error: unknown) => {
+      state.error = error;
+    },
+    complete: () => {
+      state.completed = true;
+    },
+  });
+  return { packets, counts, outputs, state, subscription, ready: decoder.ready, closings: () => closings };
+}
+
+/** Runs packets through a pipeline to their end. */
+async function run(packets: readonly RawRtp[], codec = opus) {
+  const pipeline = open({ codec });
+  await pipeline.ready;
+  for (const packet of packets) pipeline.packets.next(packet);
+  pipeline.packets.complete();
+  return pipeline;
+}
+
+/** Packets that met a fate; at the end of a track, all of them. */
+function fated(counts: MediaCounts): number {
+  const { played, late, duplicate, malformed, ignored, overflow } = counts;
+  return played + late + duplicate + malformed + ignored + overflow;
+}
+
+/** What must hold of anything that a pipeline emits, whatever it was fed. */
+function expectSound(outputs: readonly PipelineOutput[]): void {
+  let endSample = -1;
+  let speaking = false;
+  let changeSample = -1;
+  for (const output of outputs) {
+    if (output.kind === 'window') {
+      const { window } = output;
+      expect(window.endSample).toBeGreaterThan(endSample);
+      expect(window.features).toHaveLength(spec.windowFrames * featureCount);
+      expect(window.features.every(Number.isFinite)).toBe(true);
+      expect(window.speechRatio).toBeGreaterThan(0);
+      expect(window.concealedRatio).toBeLessThanOrEqual(1);
+      endSample = window.endSample;
+    } else {
+      const { state, atSample } = output.change;
+      expect(state).toBe(speaking ? 'end' : 'start');
+      expect(atSample).toBeGreaterThanOrEqual(changeSample);
+      speaking = state === 'start';
+      changeSample = atSample;
+    }
+  }
+  expect(speaking).toBe(false);
+}
+
+/** Something that is done to a packet, or to all from it on. */
+type Fault =
+  | { readonly kind: 'drop' | 'twice' | 'late' | 'wrong-type' | 'empty' }
+  | { readonly kind: 'garbage'; readonly bytes: Uint8Array }
+  | { readonly kind: 'cut'; readonly bytes: number }
+  | { readonly kind: 'flip'; readonly bits: readonly number[] }
+  | { readonly kind: 'sequence-jump' | 'timestamp-jump' | 'new-ssrc'; readonly by: number };
+
+const fault: fc.Arbitrary<Fault> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('drop' as const, 'twice' as const, 'late' as const, 'wrong-type' as const, 'empty' as const) }),
+  fc.record({ kind: fc.constant('garbage' as const), bytes: fc.uint8Array({ maxLength: 200 }) }),
+  fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat(60) }),
+  fc.record({ kind: fc.constant('flip' as const), bits: fc.array(fc.nat(8 * 80), { minLength: 1, maxLength: 6 }) }),
+  fc.record({ kind: fc.constantFrom('sequence-jump' as const, 'new-ssrc' as const), by: fc.nat(65_535) }),
+  fc.record({ kind: fc.constant('timestamp-jump' as const), by: fc.integer({ min: -200_000, max: 200_000 }) }),
+);
+
+const faults = fc.array(fc.record({ at: fc.nat(speech.length - 1), fault }), { minLength: 1, maxLength: 25 });
+
+/** The caller's packets with these faults. */
+function broken(list: readonly { readonly at: number; readonly fault: Fault }[]): RawRtp[] {
+  const byIndex = new Map(list.map(({ at, fault: what }) => [at, what]));
+  const out: RawRtp[] = [];
+  let held: RawRtp | null = null;
+  let [sequenceShift, timestampShift, ssrc] = [0, 0, 7];
+  for (let index = 0; index < speech.length; index += 1) {
+    const what = byIndex.get(index);
+    if (what?.kind === 'sequence-jump') sequenceShift += what.by;
+    if (what?.kind === 'timestamp-jump') timestampShift += what.by;
+    if (what?.kind === 'new-ssrc') ssrc = what.by;
+    const fields = fieldsOf(index, ssrc);
+    let data = writeRtp({
+      ...fields,
+      sequenceNumber: fields.sequenceNumber + sequenceShift,
+      timestamp: fields.timestamp + timestampShift,
+      ...(what?.kind === 'wrong-type' ? { payloadType: 13 } : {}),
+      ...(what?.kind === 'empty' ? { payload: new Uint8Array() } : {}),
+    });
+    if (what?.kind === 'garbage') data = what.bytes;
+    if (what?.kind === 'cut') data = data.slice(0, what.bytes);
+    if (what?.kind === 'flip') {
+      for (const bit of what.bits) {
+        const byte = Math.floor(bit / 8) % data.length;
+        data[byte] = (data[byte] ?? 0) ^ (1 << (bit % 8));
+      }
+    }
+    const packet = raw(data, index);
+    if (what?.kind === 'late') held = packet;
+    else if (what?.kind !== 'drop') out.push(packet);
+    if (what?.kind === 'twice') out.push(packet);
+    if (held !== null && held !== packet && index % 4 === 3) {
+      out.push({ ...held, arrivalMs: packet.arrivalMs });
+      held = null;
+    }
+  }
+  return out;
+}
+
+describe('a caller who sends what they should', () => {
+  it('is heard to speak, in windows, until they stop', async () => {
+    const { outputs, counts, state, closings } = await run(goodPackets);
+    expect(state).toEqual({ error: null, completed: true });
+    expect(counts).toEqual({ ...createMediaCounts(), received: speech.length, played: speech.length });
+    expectSound(outputs);
+    expect(outputs[0]).toMatchObject({ kind: 'speech', change: { state: 'start' } });
+    const windows = outputs.flatMap((output) => (output.kind === 'window' ? [output.window] : []));
+    expect(windows.length).toBeGreaterThan(5);
+    for (const window of windows) {
+      expect(window.concealedRatio).toBe(0);
+      // Scored as soon as its last packet is there: within the detector's look-ahead of 60 ms and a packet.
+      const lastSampleMs = 1000 + window.endSample / 16;
+      expect(window.arrivalMs - lastSampleMs).toBeGreaterThan(-packetMs);
+      expect(window.arrivalMs - lastSampleMs).toBeLessThanOrEqual(60 + packetMs);
+    }
+    expect(closings()).toBeGreaterThan(0);
+  });
+
+  it('is heard the same as G.711', async () => {
+    // A tone over hiss, in mu-law: loud codes and quiet ones by turns.
+    const tone = Uint8Array.from({ length: 160 }, (_, i) => (Math.floor(i / 8) % 2 === 0 ? 0x10 : 0x90));
+    const quiet = new Uint8Array(160).fill(0xff);
+    const packets = Array.from({ length: 150 }, (_, index) =>
+      raw(
+        writeRtp({ sequenceNumber: index, timestamp: index * 160, ssrc: 1, payloadType: 0, payload: index % 100 < 50 ? quiet : tone }),
+        index,
+      ),
+    );
+    const { outputs, counts, state } = await run(packets, pcmu);
+    expect(state).toEqual({ error: null, completed: true });
+    expect(counts).toMatchObject({ received: 150, played: 150 });
+    expectSound(outputs);
+    expect(outputs.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a caller who sends anything at all', () => {
+  it('never makes the pipeline fail, and each packet meets one fate', async () => {
+    await fc.assert(
+      fc.asyncProperty(faults, async (list) => {
+        const packets = broken(list);
+        const { outputs, counts, state, closings } = await run(packets);
+        expect(state).toEqual({ error: null, completed: true });
+        expect(counts.received).toBe(packets.length);
+        expect(fated(counts)).toBe(packets.length);
+        expectSound(outputs);
+        expect(closings()).toBeGreaterThan(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of nothing but noise yields nothing', async () => {
+    const noise = fc.array(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 11 }),
+        fc.uint8Array({ maxLength: 300 }).filter((data) => (data[0] ?? 0) >> 6 !== 2),
+      ),
+      {
+        minLength: 1,
+        maxLength: 300,
+      },
+    );
+    await fc.assert(
+      fc.asyncProperty(noise, async (list) => {
+        const { outputs, counts, state } = await run(list.map(raw));
+        expect(state.error).toBeNull();
+        expect(outputs).toEqual([]);
+        expect(counts).toEqual({ ...createMediaCounts(), received: list.length, malformed: list.length });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('does not change what is heard of another', async () => {
+    const alone = await run(goodPackets);
+    await fc.assert(
+      fc.asyncProperty(faults, async (list) => {
+        const [good, bad] = [open(), open()];
+        await Promise.all([good.ready, bad.ready]);
+        const badPackets = broken(list);
+        for (let index = 0; index < Math.max(goodPackets.length, badPackets.length); index += 1) {
+          for (const [pipeline, packet] of [
+            [bad, badPackets[index]],
+            [good, goodPackets[index]],
+          ] as const) {
+            if (packet !== undefined) pipeline.packets.next(packet);
+          }
+        }
+        bad.packets.complete();
+        good.packets.complete();
+        expect(good.counts).toEqual(alone.counts);
+        expect(good.outputs).toEqual(alone.outputs);
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it.each([
+    [
+      'garbage',
+      broken([10, 20, 30].map((at) => ({ at, fault: { kind: 'garbage', bytes: Uint8Array.of(1, 2, 3) } }))),
+      { malformed: 3, lost: 3 },
+    ],
+    ['truncated packets', broken([10, 40].map((at) => ({ at, fault: { kind: 'cut', bytes: 9 } }))), { malformed: 2, lost: 2 }],
+    ['another payload type', broken([30, 31, 32].map((at) => ({ at, fault: { kind: 'wrong-type' } }))), { ignored: 3, lost: 0 }],
+    ['empty packets', broken([30, 31].map((at) => ({ at, fault: { kind: 'empty' } }))), { ignored: 2, lost: 0 }],
+    ['packets twice', broken([30, 31].map((at) => ({ at, fault: { kind: 'twice' } }))), { duplicate: 2, lost: 0 }],
+    ['packets that never come', broken([30, 60].map((at) => ({ at, fault: { kind: 'drop' } }))), { lost: 2 }],
+    ['a new source', broken([{ at: 60, fault: { kind: 'new-ssrc', by: 99 } }]), { lost: 0, ignored: 0 }],
+    ['a jump of the sequence', broken([{ at: 60, fault: { kind: 'sequence-jump', by: 20_000 } }]), { lost: 0, ignored: 0 }],
+  ] as const)('is counted: %s', async (_what, packets, expected) => {
+    const { counts, outputs } = await run(packets);
+    expect(counts).toMatchObject({ received: packets.length, ...expected });
+    expect(fated(counts)).toBe(packets.length);
+    // They are heard all the same.
+    expect(outputs.filter(({ kind }) => kind === 'window').length).toBeGreaterThan(5);
+    expectSound(outputs);
+  });
+
+  it('is concealed where payloads are corrupt, and counted', async () => {
+    // Code 3 with no frame in it breaks RFC 6716; what follows cannot be a packet.
+    const packets = goodPackets.map((packet, index) =>
+      index >= 40 && index < 45 ? raw(writeRtp({ ...fieldsOf(index), payload: Uint8Array.of(0xfb, 0, 1, 2) }), index) : packet,
+    );
+    const { counts, outputs } = await run(packets);
+    expect(counts).toMatchObject({ received: packets.length, played: packets.length, decodeErrors: 5, concealedSamples: 5 * 320 });
+    expectSound(outputs);
+    const windows = outputs.flatMap((output) => (output.kind === 'window' ? [output.window] : []));
+    expect(windows.some(({ concealedRatio }) => concealedRatio > 0)).toBe(true);
+  });
+
+  it('may be silent for ten seconds (DTX), and goes on where the clock says', async () => {
+    const gapPackets = 500;
+    const turnPackets = speech.length + gapPackets;
+    const turns = [0, 1, 2].flatMap((turn) =>
+      speech.map((_, index) => {
+        const { sequenceNumber, timestamp, ...fields } = fieldsOf(index);
+        const at = { sequenceNumber: sequenceNumber + turn * speech.length, timestamp: timestamp + turn * turnPackets * 960 };
+        return raw(writeRtp({ ...fields, ...at }), index + turn * turnPackets);
+      }),
+    );
+    const { counts, outputs } = await run(turns);
+    expect(counts).toEqual({ ...createMediaCounts(), received: turns.length, played: turns.length });
+    expectSound(outputs);
+    const starts = outputs.flatMap((output) =>
+      output.kind === 'speech' && output.change.state === 'start' ? [output.change.atSample] : [],
+    );
+    const onsets = [1, 2].map((turn) => {
+      const turnSample = turn * turnPackets * 320;
+      return (starts.find((sample) => sample >= turnSample) ?? NaN) - turnSample;
+    });
+    // The same words, so the same onset, to a frame of 25 ms. In the first turn the room is not known yet.
+    expect(Math.abs((onsets[0] ?? NaN) - (onsets[1] ?? NaN))).toBeLessThanOrEqual(400);
+  });
+});
+
+describe('the decoder', () => {
+  it('is closed when the caller is given up in the middle, and nothing is said afterwards', async () => {
+    const { packets, outputs, subscription, ready, closings } = open();
+    await ready;
+    for (const packet of goodPackets.slice(0, 60)) packets.next(packet);
+    const said = outputs.length;
+    expect(said).toBeGreaterThan(0);
+    subscription.unsubscribe();
+    expect(closings()).toBeGreaterThan(0);
+    for (const packet of goodPackets.slice(60)) packets.next(packet);
+    expect(outputs).toHaveLength(said);
+    expect(packets.observed).toBe(false);
+  });
+
+  it('is closed when it cannot be made, and the caller fails with its reason', async () => {
+    const failure = new Error('no decoder');
+    const decoder = { ...createDecoder(pcmu), ready: Promise.reject(failure) };
+    const { packets, state, closings } = open({ decoder });
+    packets.next(goodPackets[0] ?? raw(silence, 0));
+    await expect(decoder.ready).rejects.toBe(failure);
+    expect(state).toEqual({ error: failure, completed: false });
+    expect(closings()).toBeGreaterThan(0);
+    expect(packets.observed).toBe(false);
+  });
+});
+
+describe('packets that come before the decoder is ready', () => {
+  const pcmuPacket = (index: number): RawRtp =>
+    raw(
+      writeRtp({ sequenceNumber: index, timestamp: index * 160, ssrc: 1, payloadType: 0, payload: new Uint8Array(160).fill(0xff) }),
+      index,
+    );
+
+  /** A pipeline whose decoder becomes ready when it is told. */
+  function openLate() {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const decoded: number[] = [];
+    const inner = createDecoder(pcmu);
+    const decoder: AudioDecoder = {
+      ...inner,
+      ready: promise,
+      decode: (payload) => {
+        decoded.push(payload.length);
+        return inner.decode(payload);
+      },
+    };
+    return { ...open({ codec: pcmu, decoder }), decoded, makeReady: () => resolve(undefined) };
+  }
+
+  it('wait, and are then decoded before those that come later', async () => {
+    const { packets, counts, decoded, ready, makeReady } = openLate();
+    for (let index = 0; index < 10; index += 1) packets.next(pcmuPacket(index));
+    expect(decoded).toEqual([]);
+    makeReady();
+    await ready;
+    expect(decoded).toHaveLength(10);
+    packets.next(pcmuPacket(10));
+    expect(counts).toEqual({ ...createMediaCounts(), received: 11, played: 11 });
+  });
+
+  it('are held to a bound: the newest 32, and the rest is counted', async () => {
+    const { packets, counts, decoded, ready, makeReady } = openLate();
+    for (let index = 0; index < 100; index += 1) packets.next(pcmuPacket(index));
+    expect(counts).toMatchObject({ received: 68, overflow: 68 });
+    makeReady();
+    await ready;
+    expect(decoded).toHaveLength(32);
+    expect(counts).toEqual({ ...createMediaCounts(), received: 100, overflow: 68, played: 32 });
+  });
+
+  it('are still decoded where the caller is gone by then', async () => {
+    const { packets, counts, state, ready, makeReady, closings } = openLate();
+    for (let index = 0; index < 5; index += 1) packets.next(pcmuPacket(index));
+    packets.complete();
+    expect(state.completed).toBe(false);
+    makeReady();
+    await ready;
+    expect(counts).toMatchObject({ received: 5, played: 5 });
+    expect(state).toEqual({ error: null, completed: true });
+    expect(closings()).toBeGreaterThan(0);
+  });
+
+  it('are forgotten where consent ended meanwhile', async () => {
+    const { packets, decoded, subscription, ready, makeReady, closings } = openLate();
+    packets.next(pcmuPacket(0));
+    subscription.unsubscribe();
+    expect(closings()).toBeGreaterThan(0);
+    makeReady();
+    await ready;
+    expect(decoded).toEqual([]);
+  });
+});
