@@ -25,8 +25,13 @@ export interface CallerPipelineOptions {
   readonly counts?: MediaCounts;
 }
 
-/** A caller of whom no packet came for this long, up to twice, has fallen silent: muted, or cut off. */
-const stallMs = 250;
+/** How often it is looked whether packets come. */
+const stallCheckMs = 125;
+/**
+ * A caller of whom none came between this many looks has fallen silent: muted, or cut off. One look is not enough: after
+ * the main thread was held up, it comes before the packets that wait to be read.
+ */
+const stallChecks = 2;
 
 /** Packets that may arrive before the decoder is ready: about half a second. The oldest are dropped beyond. */
 const maxEarlyPackets = 32;
@@ -56,13 +61,13 @@ export function callerPipeline(options: CallerPipelineOptions): OperatorFunction
         stage(() => new WindowAssembler(track, spec)),
       );
       let receivedBefore = 0;
-      let stalled = true;
+      // As if it had stalled already: nothing is held back before the first packet.
+      let silentChecks = stallChecks;
       subscriber.add(
-        interval(stallMs).subscribe(() => {
-          const silent = counts.received === receivedBefore;
+        interval(stallCheckMs).subscribe(() => {
+          silentChecks = counts.received === receivedBefore ? silentChecks + 1 : 0;
           receivedBefore = counts.received;
-          if (silent && !stalled) stalled$.next();
-          stalled = silent;
+          if (silentChecks === stallChecks) stalled$.next();
         }),
       );
       subscriber.add(outputs$.subscribe(subscriber));
