@@ -43,8 +43,9 @@ export async function readCorpus(folder: string): Promise<CorpusClip[]> {
   });
   const clips = names.includes('manifest.csv') ? await readManifest(join(folder, 'manifest.csv')) : fromNames(names);
   const sound = clips.filter((clip) => !defective.has(/([^/]+)\.\w+$/.exec(clip.path)?.[1] ?? ''));
-  if (sound.length === 0)
-    {throw new Error(`Expected a manifest.csv that lists clips, or clips named as in CREMA-D, in ${folder}, got neither`);}
+  if (sound.length === 0) {
+    throw new Error(`Expected a manifest.csv that lists clips, or clips named as in CREMA-D, in ${folder}, got neither`);
+  }
   return sound;
 }
 
