@@ -50,7 +50,8 @@ describe('a subscriber of the demo call', () => {
     expect(live.events.items.map(({ seq }) => seq)).toEqual(live.events.items.map((_, index) => index + 1));
     expect(new Set(live.events.items.map(({ epoch }) => epoch)).size).toBe(1);
     expect(live.errors).toEqual([]);
-    expect(live.all('gap')).toEqual([]);
+    // A machine that is busy with other things may leave some unscored, and says so.
+    expect(live.all('gap').filter(({ reason }) => reason !== 'overload')).toEqual([]);
   });
 
   it('gets points with the probability of each class, of windows of the length that the model takes', () => {
