@@ -33,7 +33,7 @@ export interface CastMember {
   readonly participantId: string;
   /** An invented name. */
   readonly displayName: string;
-  readonly role: 'agent' | 'customer';
+  readonly role: 'customer' | 'guest';
   readonly actor: string;
   readonly sex: 'female' | 'male';
   readonly clips: readonly CallerClip[];
@@ -59,7 +59,7 @@ export function readDemoManifest(directory = demoDirectory): DemoManifest {
 }
 
 /**
- * A cast of `count` people: customers and agents in turn, women and men in turn while there are both, each with all the
+ * A cast of `count` people: customers and guests in turn, women and men in turn while there are both, each with all the
  * clips of one actor. More people than actors share voices, never names. The same each time.
  */
 export function demoCast(manifest: DemoManifest, count: number, directory = demoDirectory): CastMember[] {
@@ -70,7 +70,7 @@ export function demoCast(manifest: DemoManifest, count: number, directory = demo
     return {
       participantId: `demo-${String(index + 1)}`,
       displayName: `${names[index % names.length] ?? ''} ${lastNames[index % lastNames.length] ?? ''}`,
-      role: index % 2 === 0 ? 'customer' : 'agent',
+      role: index % 2 === 0 ? 'customer' : 'guest',
       actor,
       sex,
       clips: clips.map(({ file }) => ({ name: file, path: join(directory, file) })),

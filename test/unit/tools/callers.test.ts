@@ -236,6 +236,6 @@ describe('the demo', () => {
     }
     const [a, b] = demoCast(manifest, 2);
     expect(a?.sex).not.toBe(b?.sex);
-    expect([a?.role, b?.role]).toEqual(['customer', 'agent']);
+    expect([a?.role, b?.role]).toEqual(['customer', 'guest']);
   });
 });
