@@ -2,7 +2,7 @@
 import { interval, Observable, Subject, type OperatorFunction } from 'rxjs';
 import { stage } from '../processor.ts';
 import type { Processor, Emit } from '../processor.ts';
-import type { AudioDecoder } from './codec.ts';
+import type { AudioDecoder } from './audio-decoder.ts';
 import { Decoder } from './decoder.ts';
 import { FeatureExtractor } from './feature-extractor.ts';
 import { createMediaCounts, JitterBuffer } from './jitter-buffer.ts';

@@ -1,6 +1,6 @@
 // Turns playout items into PCM: packets are decoded, losses concealed, silence filled in.
 import type { Emit, Processor } from '../processor.ts';
-import type { AudioDecoder } from './codec.ts';
+import type { AudioDecoder } from './audio-decoder.ts';
 import { createMediaCounts } from './jitter-buffer.ts';
 import type { MediaCounts, PcmChunk, PlayoutItem } from './types.ts';
 

@@ -1,6 +1,6 @@
 // G.711 (PCMU, PCMA) at 8 kHz to 16 kHz mono.
 import { UndertoneError } from '../errors.ts';
-import type { AudioDecoder, DecodedChunk } from './codec.ts';
+import type { AudioDecoder, DecodedChunk } from './audio-decoder.ts';
 
 /**
  * Half-band interpolator: a windowed sinc (Kaiser) of `2 * tapsPerSide` taps a phase. One phase is the input itself

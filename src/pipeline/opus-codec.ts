@@ -1,7 +1,7 @@
 // Opus to 16 kHz mono: opus-decoder (libopus in WebAssembly) with its surprises kept inside.
 import { OpusDecoder } from 'opus-decoder';
 import { messageOf, UndertoneError } from '../errors.ts';
-import type { AudioDecoder, DecodedChunk } from './codec.ts';
+import type { AudioDecoder, DecodedChunk } from './audio-decoder.ts';
 import { opusFrameSamples, parseOpusPacket } from './opus-packet.ts';
 import { sampleRateHz } from './types.ts';
 

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { OpusDecoder } from 'opus-decoder';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createDecoder, type AudioDecoder } from '../../../src/pipeline/codec.ts';
+import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
+import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { parseOpusPacket } from '../../../src/pipeline/opus-packet.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
 
