@@ -1,12 +1,11 @@
-// The two generated files: fresh, and a schema that says the same as the one that it was made from.
+// The generated defaults and JSON schema say the same as the schema that they are made from.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadConfig } from '../../../config/load.ts';
-import { configSchema, defaultConfig, jsonSchema } from '../../../config/schema.ts';
+import { configSchema } from '../../../config/schema.ts';
 
 const read = (name: string): string => readFileSync(new URL(`../../../config/${name}`, import.meta.url), 'utf8');
-const asWritten = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 interface ObjectSchema {
   readonly type: string;
@@ -18,12 +17,10 @@ interface ObjectSchema {
 const schemaFile = JSON.parse(read('schema.json')) as ObjectSchema;
 
 describe('config/default.json', () => {
-  it('is fresh: `npm run config:write` would write the same', () => {
-    expect(read('default.json')).toBe(asWritten(defaultConfig()));
-  });
-
   it('fits the JSON schema that it names', () => {
-    expect(z.fromJSONSchema(schemaFile as object).safeParse(JSON.parse(read('default.json'))).error).toBeUndefined();
+    expect(
+      z.fromJSONSchema(schemaFile as Parameters<typeof z.fromJSONSchema>[0]).safeParse(JSON.parse(read('default.json'))).error,
+    ).toBeUndefined();
   });
 
   it('holds every section and every setting that has a default', () => {
@@ -38,10 +35,6 @@ describe('config/default.json', () => {
 });
 
 describe('config/schema.json', () => {
-  it('is fresh: `npm run config:write` would write the same', () => {
-    expect(read('schema.json')).toBe(asWritten(jsonSchema()));
-  });
-
   it('describes every setting, and requires and lets through nothing else', () => {
     const { $schema: _, ...sections } = schemaFile.properties;
     expect(Object.keys(sections)).toEqual(Object.keys(loadConfig()));
@@ -65,14 +58,14 @@ describe('config/schema.json', () => {
     { auth: { secret: 'short' } },
   ])('refuses what the server refuses: %j', (content) => {
     expect(configSchema.safeParse(content).success).toBe(false);
-    expect(z.fromJSONSchema(schemaFile as object).safeParse(content).success).toBe(false);
+    expect(z.fromJSONSchema(schemaFile as Parameters<typeof z.fromJSONSchema>[0]).safeParse(content).success).toBe(false);
   });
 
   it.each([{}, { server: { port: 0 } }, { demo: {} }, { auth: { secret: 'x'.repeat(32) }, media: { listenIp: '::1' } }])(
     'accepts what the server accepts: %j',
     (content) => {
       expect(configSchema.safeParse(content).success).toBe(true);
-      expect(z.fromJSONSchema(schemaFile as object).safeParse(content).error).toBeUndefined();
+      expect(z.fromJSONSchema(schemaFile as Parameters<typeof z.fromJSONSchema>[0]).safeParse(content).error).toBeUndefined();
     },
   );
 });
