@@ -38,7 +38,7 @@ describe('a subscriber of the demo call', () => {
   it('is told who is there, in which role, and that they agreed', () => {
     expect(live.all('participant')).toMatchObject([
       { participantId: 'demo-1', action: 'joined', role: 'customer' },
-      { participantId: 'demo-2', action: 'joined', role: 'agent' },
+      { participantId: 'demo-2', action: 'joined', role: 'guest' },
       { participantId: 'demo-3', action: 'joined', role: 'customer' },
     ]);
     expect(live.all('consent')).toMatchObject(
@@ -139,7 +139,7 @@ describe('over HTTP', () => {
 
   it('metrics carry no name, no emotion, and no id of a person or call', async () => {
     const text = await (await fetch(`${server.url}/metrics`)).text();
-    expect(text).not.toMatch(new RegExp([...labels, callId, 'customer', 'agent'].join('|')));
+    expect(text).not.toMatch(new RegExp([...labels, callId, 'customer', 'guest'].join('|')));
   });
 });
 

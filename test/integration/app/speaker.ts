@@ -44,6 +44,11 @@ export class Speaker {
     return new Speaker(participantId, remote, ssrc, clipPath);
   }
 
+  /** Packets from one beginning of the clip to the next, 20 ms each. */
+  get loopPackets(): number {
+    return this.#payloads.length;
+  }
+
   /** Tampers with the next `count` packets, then goes on as before; resolves when they are sent. */
   async tamperWith(count: number, tamper: Tamper): Promise<void> {
     const until = this.#index + count;
