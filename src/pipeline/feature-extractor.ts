@@ -42,12 +42,19 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   #nextIndex = 0;
   /** Position just after the newest concealed sample. */
   #concealedEnd = 0;
+  /** Position just after the newest sample, of the chunk at hand or before, that is not zero. */
+  #soundEnd = 0;
+  /** Whether `#logMel` and `#mfcc` hold a frame of zeros. */
+  #analysedSilence = false;
 
   process(chunk: PcmChunk, emit: Emit<RawFrame>): void {
     if (chunk.startSample !== this.#nextSample) {
       throw new RangeError(`Expected a chunk at sample ${this.#nextSample}, got one at ${chunk.startSample}`);
     }
     const { samples } = chunk;
+    let soundSamples = samples.length;
+    while (soundSamples > 0 && samples[soundSamples - 1] === 0) soundSamples -= 1;
+    if (soundSamples > 0) this.#soundEnd = chunk.startSample + soundSamples;
     let taken = 0;
     while (taken < samples.length) {
       const count = Math.min(frameSamples - this.#filled, samples.length - taken);
@@ -70,7 +77,10 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   }
 
   #emitFrame(arrivalMs: number, emit: Emit<RawFrame>): void {
-    this.#analyse();
+    // An hour of silence, which a caller who was muted leaves behind, comes in one go and must not hold up all others.
+    const silent = this.#soundEnd <= this.#nextSample - frameSamples;
+    if (!silent || !this.#analysedSilence) this.#analyse();
+    this.#analysedSilence = silent;
     const lastHopStart = this.#nextSample - hopSamples;
     emit({
       index: this.#nextIndex,

@@ -52,6 +52,19 @@ describe('FeatureExtractor', () => {
     );
   });
 
+  it('gives each frame what its own samples give alone, in and around digital silence too', () => {
+    const audio = speech.slice(0, 16_000);
+    audio.fill(0, 5003, 5420);
+    audio.fill(0, 8000, 12_345);
+    for (const pieceSamples of [37, 320, 4001, audio.length]) {
+      const { rows } = extract(audio, Array<number>(Math.ceil(audio.length / pieceSamples)).fill(pieceSamples));
+      expect(rows).toHaveLength(98);
+      rows.forEach((row, i) => {
+        expect(row).toEqual(extract(audio.slice(160 * i, 160 * i + 400), [400]).rows[0]);
+      });
+    }
+  });
+
   it('numbers frames, gives them their last chunk’s arrival, and marks the concealed ones', () => {
     const { frames } = extract(speech, Array<number>(20).fill(320), new Set([5]));
     expect(frames.map((frame) => frame.index)).toEqual(Array.from({ length: 38 }, (_, i) => i));
