@@ -1,0 +1,235 @@
+// The order of a timeline when people leave, think again, or fail, while scores of theirs are still to come.
+import { Subject } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MemoryTimelineStore } from '../../../src/gateway/memory-store.ts';
+import { Timeline } from '../../../src/gateway/timeline.ts';
+import type { TimelineEvent } from '../../../src/gateway/types.ts';
+import { Measurement } from '../../../src/measurement.ts';
+import { MediaMeter } from '../../../src/media-meter.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+import { loadManifest } from '../../../src/models/manifest.ts';
+import { EmotionService } from '../../../src/models/service.ts';
+import type { ClosedReason, ConsentState, ParticipantInfo, RawRtp, TrackCodec, TrackInfo } from '../../../src/sfu/types.ts';
+import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
+import { metricOf } from '../../support/server.ts';
+import { silentLogger, timelineOptions } from '../../support/timeline.ts';
+import { FakeEngine, tinyModelDir } from '../models/support.ts';
+
+const callId = 'call';
+const call = { callId, purpose: 'support', region: 'eu' };
+const pcmu: TrackCodec = { mimeType: 'audio/pcmu', clockRateHz: 8000, channels: 1, payloadType: 0 };
+const openedAtUnixMs = 1_700_000_000_000;
+const quiet = new Uint8Array(160).fill(0xff);
+const tone = Uint8Array.from({ length: 160 }, (_, i) => (Math.floor(i / 8) % 2 === 0 ? 0x10 : 0x90));
+
+let engine: FakeEngine;
+let emotion: EmotionService;
+let measurement: Measurement;
+let store: MemoryTimelineStore;
+let metrics: ReturnType<typeof createMetrics>;
+let nowMs: number;
+
+beforeEach(async () => {
+  nowMs = openedAtUnixMs;
+  const clock = { nowMs: () => nowMs };
+  engine = new FakeEngine();
+  store = new MemoryTimelineStore();
+  metrics = createMetrics();
+  const meter = new MediaMeter(metrics);
+  const batching = { maxQueueMs: 0, maxAgeMs: 60_000 };
+  emotion = new EmotionService({ model: await loadManifest(tinyModelDir), engine, logger: silentLogger, clock, batching });
+  const openCall = (opened: { callId: string; startedAtUnixMs: number }): Timeline =>
+    new Timeline(timelineOptions(store, opened.callId, { clock, startedAtUnixMs: opened.startedAtUnixMs }));
+  measurement = new Measurement({ emotion, openCall, meter, clock, logger: silentLogger });
+  measurement.handle({ type: 'callOpened', call, openedAtUnixMs });
+});
+
+afterEach(async () => {
+  await emotion.close();
+  await measurement.close();
+  await store.close();
+});
+
+/** A participant as the SFU would report them, whose packets the test hands in. */
+class Person {
+  readonly participantId: string;
+  readonly closedBy: ClosedReason[] = [];
+  #info: ParticipantInfo;
+  #packets = new Subject<RawRtp>();
+  #track: TrackInfo | undefined;
+  #index = 0;
+
+  constructor(participantId: string) {
+    this.participantId = participantId;
+    this.#info = { callId, participantId, role: 'customer', consent: 'granted' };
+    measurement.handle({ type: 'participantJoined', participant: this.#info });
+    this.decide('granted', true);
+  }
+
+  decide(consent: ConsentState, allow: boolean): void {
+    this.#info = { ...this.#info, consent };
+    const decision = { allow, reason: allow ? 'consented' : 'consent-withdrawn' };
+    measurement.handle({ type: 'decision', participant: this.#info, call, decision });
+  }
+
+  openTap(trackId: string, codec = pcmu): void {
+    const packets = new Subject<RawRtp>();
+    const track = { callId, participantId: this.participantId, trackId, codec };
+    this.#packets = packets;
+    this.#track = track;
+    const close = (reason: ClosedReason = 'owner'): void => {
+      this.closeTap(reason);
+    };
+    measurement.handle({ type: 'tapOpened', tap: { track, rtp$: packets, closed: false, close }, participant: this.#info });
+  }
+
+  closeTap(reason: ClosedReason): void {
+    const track = this.#track;
+    if (track === undefined) return;
+    this.#track = undefined;
+    this.closedBy.push(reason);
+    this.#packets.complete();
+    measurement.handle({ type: 'tapClosed', track, reason });
+  }
+
+  leave(): void {
+    this.closeTap('source');
+    measurement.handle({ type: 'participantLeft', participant: this.#info });
+  }
+
+  send(payload: Uint8Array, count: number): void {
+    for (let sent = 0; sent < count; sent += 1) {
+      const index = this.#index++;
+      const data = writeRtp({ sequenceNumber: index, timestamp: index * 160, ssrc: 1, payloadType: 0, payload });
+      nowMs = openedAtUnixMs + 100 + index * 20;
+      this.#packets.next({ data, arrivalMs: nowMs });
+    }
+  }
+
+  /** Speaks until windows of theirs are with the engine. */
+  async speak(): Promise<void> {
+    // The decoder's readiness is a promise.
+    await Promise.resolve();
+    this.send(quiet, 25);
+    this.send(tone, 50);
+    await vi.waitFor(() => expect(engine.held).toBeGreaterThan(0));
+  }
+
+  get observed(): boolean {
+    return this.#packets.observed;
+  }
+}
+
+/** Answers all batches, those that come of it too, until what is awaited has happened. */
+async function answerUntil(condition: () => Promise<void>): Promise<void> {
+  await vi.waitFor(async () => {
+    await engine.finish();
+    await condition();
+  });
+}
+
+async function events(): Promise<readonly TimelineEvent[]> {
+  return (await store.read(callId, 0, 1000))?.events ?? [];
+}
+
+function brief(event: TimelineEvent): string {
+  if (event.type === 'participant') return event.action;
+  if (event.type === 'speech') return `speech ${event.state}`;
+  if (event.type === 'consent') return event.measured ? 'measured' : 'not measured';
+  return event.type;
+}
+
+/** The story of a participant: what was written of them, repeated points told once. */
+async function storyOf(participantId: string): Promise<string[]> {
+  const own = (await events()).filter((event) => 'participantId' in event && event.participantId === participantId).map(brief);
+  return own.filter((what, index) => what !== own[index - 1]);
+}
+
+describe('who leaves while scores are to come', () => {
+  it('is heard out: points and verdict come first, then that they left, then that the call ended', async () => {
+    const person = new Person('p');
+    person.openTap('t');
+    await person.speak();
+    person.leave();
+    measurement.handle({ type: 'callClosed', call, reason: 'empty' });
+    await vi.waitFor(async () => expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end']));
+
+    await answerUntil(async () => expect((await events()).at(-1)?.type).toBe('end'));
+    expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end', 'point', 'segment', 'left']);
+    expect((await events()).at(-1)).toMatchObject({ type: 'end', reason: 'empty' });
+    expect(person.observed).toBe(false);
+  });
+
+  it('and comes back at once has joined again only after having left', async () => {
+    const person = new Person('p');
+    person.openTap('t');
+    await person.speak();
+    person.leave();
+    const again = new Person('p');
+    again.openTap('t2');
+    await answerUntil(async () => expect((await storyOf('p')).slice(-3)).toEqual(['left', 'joined', 'measured']));
+  });
+
+  it('keeps nobody else waiting', async () => {
+    const [person, other] = [new Person('p'), new Person('q')];
+    person.openTap('t');
+    await person.speak();
+    person.leave();
+    other.decide('withdrawn', false);
+    await vi.waitFor(async () => expect(await storyOf('q')).toEqual(['joined', 'measured', 'not measured']));
+  });
+});
+
+describe('who withdraws', () => {
+  it('has what is under way discarded, and a new track begins anew where they agree again', async () => {
+    const person = new Person('p');
+    person.openTap('t');
+    await person.speak();
+    person.closeTap('owner');
+    person.decide('withdrawn', false);
+    expect(person.observed).toBe(false);
+    while (engine.held > 0) await engine.finish();
+    await vi.waitFor(async () => expect((await storyOf('p')).at(-1)).toBe('not measured'));
+    const story = await storyOf('p');
+    expect(story).not.toContain('point');
+    expect(story).not.toContain('segment');
+
+    person.decide('granted', true);
+    person.openTap('t2');
+    await person.speak();
+    await answerUntil(async () => expect((await storyOf('p')).at(-1)).toBe('point'));
+    expect((await storyOf('p')).slice(story.length)).toEqual(['measured', 'speech start', 'point']);
+  });
+});
+
+describe('a track that cannot be measured', () => {
+  it('of a codec that is not known is closed, and the others go on', async () => {
+    const [person, other] = [new Person('p'), new Person('q')];
+    person.openTap('t', { ...pcmu, mimeType: 'audio/isac' });
+    expect(person.closedBy).toEqual(['error']);
+    expect(person.observed).toBe(false);
+    other.openTap('u');
+    await other.speak();
+    await answerUntil(async () => expect(await storyOf('q')).toContain('point'));
+    expect(await storyOf('p')).toEqual(['joined', 'measured']);
+  });
+});
+
+describe('the media counts', () => {
+  /** As who reads the metrics sees it. */
+  const received = async (): Promise<number> =>
+    metricOf(await metrics.registry.metrics(), 'undertone_rtp_packets_total', { fate: 'received' });
+
+  it('are carried over when they are read and when a track ends, each packet once', async () => {
+    const person = new Person('p');
+    person.openTap('t');
+    await Promise.resolve();
+    person.send(quiet, 30);
+    expect(await received()).toBe(30);
+    expect(await received()).toBe(30);
+    person.send(quiet, 5);
+    person.leave();
+    expect(await received()).toBe(35);
+    expect(await received()).toBe(35);
+  });
+});
