@@ -12,6 +12,7 @@ export interface MemorySample {
   readonly atSeconds: number;
   readonly rssBytes: number;
   readonly heapUsedBytes: number;
+  readonly heapTotalBytes: number;
 }
 
 /** What was recorded. */
@@ -63,6 +64,7 @@ export async function record({ callers, seconds, warmUpSeconds }: RecordingOptio
         atSeconds: elapsedSeconds(),
         rssBytes: metrics.get('process_resident_memory_bytes'),
         heapUsedBytes: metrics.get('nodejs_heap_size_used_bytes'),
+        heapTotalBytes: metrics.get('nodejs_heap_size_total_bytes'),
       });
       if (warm === undefined && elapsedSeconds() >= warmUpSeconds) {
         warm = { bytes: await server.collect(), atSeconds: elapsedSeconds() };

@@ -1,0 +1,42 @@
+// Runs the benchmarks: `npm run bench -- [--only NAME] [--seconds N] [--json FILE]`. Exits with 1 where a requirement is not met.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { measureInference } from './inference.ts';
+import { measureLatency } from './latency.ts';
+import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
+import { measureMemory } from './memory.ts';
+import { measureStages } from './stages.ts';
+
+const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
+  stages: measureStages,
+  inference: measureInference,
+  memory: measureMemory,
+  latency: measureLatency,
+};
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: Object.keys(benchmarks) },
+    seconds: { type: 'string', default: '60' },
+    json: { type: 'string' },
+  },
+});
+const seconds = Number(values.seconds);
+if (!(seconds > 0)) throw new Error(`Expected --seconds to be a positive number, got \`${values.seconds}\``);
+for (const name of values.only) {
+  if (!(name in benchmarks)) throw new Error(`Expected --only to be one of ${Object.keys(benchmarks).join(', ')}, got \`${name}\``);
+}
+
+const machine = describeMachine();
+console.log(
+  `${machine.cpu}, ${String(machine.cores)} cores, ${machine.system}, Node ${machine.node}, load ${machine.loadBefore.toFixed(1)}`,
+);
+const results: BenchmarkResult[] = [];
+for (const [name, measure] of Object.entries(benchmarks)) {
+  if (!values.only.includes(name)) continue;
+  const result = await measure({ seconds });
+  results.push(result);
+  console.log(format(result));
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, results }, null, 2)}\n`);
+process.exitCode = results.some(({ failures }) => failures.length > 0) ? 1 : 0;

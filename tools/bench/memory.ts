@@ -1,0 +1,99 @@
+// What a caller's front end and a kept event take of memory.
+import { Subject, type Subscription } from 'rxjs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { MemoryTimelineStore } from '../../src/gateway/memory-store.ts';
+import { emptySummary } from '../../src/gateway/summary.ts';
+import type { TimelineEvent } from '../../src/gateway/types.ts';
+import { callerPipeline } from '../../src/pipeline/caller-pipeline.ts';
+import { createDecoder } from '../../src/pipeline/codec.ts';
+import type { RawRtp } from '../../src/sfu/types.ts';
+import { callersCodec, plainTrack } from './plain-pipeline.ts';
+import type { BenchmarkResult } from './report.ts';
+import { shippedModel, speechPackets } from './speech.ts';
+
+const callers = 50;
+const callerSeconds = 10;
+/** What the configuration keeps of a call by default. */
+const events = 20_000;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Makes many of each, and divides what memory grew by. */
+export async function measureMemory(): Promise<BenchmarkResult> {
+  const { manifest } = await shippedModel();
+  // The first ones bring code and tables that all others share.
+  (await makeCallers(callers))();
+  (await fillStore(manifest.labels, events))();
+  const rows = [
+    { of: 'a caller’s front end, Opus', ...(await growth(callers, () => makeCallers(callers))) },
+    { of: 'a point that the memory store keeps', ...(await growth(events, () => fillStore(manifest.labels, events))) },
+  ];
+  const about = `Mean of ${String(callers)} callers after ${String(callerSeconds)} s of speech each, and of ${String(events)} points.`;
+  return { name: 'memory', about, rows, failures: [] };
+}
+
+/** By how much memory grew for each of `count` things that `make` made and holds on to until the end. */
+async function growth(count: number, make: () => Promise<() => void>) {
+  const before = settled();
+  const release = await make();
+  const after = settled();
+  release();
+  const kib = (bytes: number): number => bytes / count / 1024;
+  return {
+    'heap KiB': kib(after.heapUsed - before.heapUsed),
+    'outside of the heap KiB': kib(after.external - before.external),
+    'resident KiB': kib(after.rss - before.rss),
+  };
+}
+
+function settled(): NodeJS.MemoryUsage {
+  collect();
+  collect();
+  return process.memoryUsage();
+}
+
+async function makeCallers(count: number): Promise<() => void> {
+  const { frontEnd } = await shippedModel();
+  const packets = speechPackets(callerSeconds);
+  const subscriptions: Subscription[] = [];
+  for (let made = 0; made < count; made += 1) {
+    const decoder = createDecoder(callersCodec);
+    const source = new Subject<RawRtp>();
+    subscriptions.push(source.pipe(callerPipeline({ track: plainTrack, spec: frontEnd, decoder })).subscribe());
+    await decoder.ready;
+    for (const [index, data] of packets.entries()) source.next({ data, arrivalMs: index * 20 });
+  }
+  return () => {
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  };
+}
+
+async function fillStore(labels: readonly string[], count: number): Promise<() => void> {
+  const store = new MemoryTimelineStore({ maxEvents: events });
+  const call = { callId: 'memory', epoch: 'epoch', startedAtUnixMs: 0, node: 'node', purpose: 'conversation', region: 'EU' };
+  await store.open(call);
+  for (let seq = 1; seq <= count; seq += 1) {
+    const share = (seq % 97) / 97;
+    const probabilities = Object.fromEntries(labels.map((label, i) => [label, i === 0 ? share : (1 - share) / (labels.length - 1)]));
+    const point: TimelineEvent = {
+      type: 'point',
+      epoch: call.epoch,
+      seq,
+      callId: call.callId,
+      participantId: 'demo-1',
+      atMs: seq * 240,
+      startMs: Math.max(0, seq * 240 - 2400),
+      label: labels[0] ?? '',
+      confidence: share,
+      probabilities,
+      speechRatio: share,
+      concealedRatio: 0,
+      hopMs: 240,
+      arrivedAtUnixMs: 1e12 + seq * 240.5,
+    };
+    await store.append([point], { ...emptySummary(call), lastSeq: seq });
+  }
+  return () => void store.close();
+}

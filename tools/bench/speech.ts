@@ -1,0 +1,43 @@
+// Real speech for the benchmarks: the demo clips as the packets of one caller who speaks without a pause.
+import { join } from 'node:path';
+import { frontEndSpec, loadManifest, type LoadedModel } from '../../src/models/manifest.ts';
+import { createDecoder } from '../../src/pipeline/codec.ts';
+import type { FeatureWindow, FrontEndSpec } from '../../src/pipeline/types.ts';
+import { createCasting } from '../callers/casting.ts';
+import { demoCast, readDemoManifest } from '../callers/demo.ts';
+import { callersCodec, PlainPipeline } from './plain-pipeline.ts';
+
+const packetMs = 20;
+
+/** RTP packets of `seconds` of speech. */
+export function speechPackets(seconds: number): Uint8Array[] {
+  const [member] = demoCast(readDemoManifest(), 1);
+  if (member === undefined) throw new Error('Expected a cast of one, got none');
+  const { participantId, clips } = member;
+  const spec = { participantId, clips, remote: { ip: '', port: 0 }, ssrc: 1, payloadType: callersCodec.payloadType, seed: 1 };
+  // On a floor of its own, with a talk ratio of 1, one clip follows the other.
+  const { caller } = createCasting(1)(spec);
+  return Array.from({ length: (seconds * 1000) / packetMs }, () => caller.next().rtp);
+}
+
+/** The model that ships. */
+export async function shippedModel(): Promise<LoadedModel & { readonly frontEnd: FrontEndSpec }> {
+  const model = await loadManifest(join(import.meta.dirname, '../../assets/models/emonet'));
+  return { ...model, frontEnd: frontEndSpec(model.manifest) };
+}
+
+/** `count` windows of speech, as the model gets them. */
+export async function speechWindows(count: number, frontEnd: FrontEndSpec): Promise<FeatureWindow[]> {
+  const decoder = createDecoder(callersCodec);
+  await decoder.ready;
+  const windows: FeatureWindow[] = [];
+  const pipeline = new PlainPipeline(frontEnd, decoder, (output) => {
+    if (output.kind === 'window') windows.push(output.window);
+  });
+  // Twice what windows one hop apart would need: some hops lie in pauses.
+  const seconds = Math.ceil((2 * count * frontEnd.hopFrames) / 100);
+  for (const [index, packet] of speechPackets(seconds).entries()) pipeline.take(packet, index * packetMs);
+  decoder.close();
+  if (windows.length < count) throw new Error(`Expected ${String(count)} windows, got ${String(windows.length)}`);
+  return windows.slice(0, count);
+}
