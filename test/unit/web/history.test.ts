@@ -71,8 +71,9 @@ describe('reduceHistory', () => {
 
   it('does not grow over hours', () => {
     let history = emptyHistory;
-    for (let atMs = 0; atMs < 3_600_000; atMs += 1000)
-      {history = reduceHistory(history, point(atMs, atMs % 2000 === 0 ? 'fear' : 'anger'), 120_000);}
+    for (let atMs = 0; atMs < 3_600_000; atMs += 1000) {
+      history = reduceHistory(history, point(atMs, atMs % 2000 === 0 ? 'fear' : 'anger'), 120_000);
+    }
     expect(history.runs.length).toBeLessThan(125);
   });
 });
