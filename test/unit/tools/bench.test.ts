@@ -28,7 +28,9 @@ describe('statistics', () => {
 });
 
 describe('Scrape', () => {
-  const text = ['# HELP a_total Things', '# TYPE a_total counter', 'a_total{type="x"} 2', 'a_total{type="y z"} 3', 'a 1.5e3', ''].join('\n');
+  const text = ['# HELP a_total Things', '# TYPE a_total counter', 'a_total{type="x"} 2', 'a_total{type="y z"} 3', 'a 1.5e3', ''].join(
+    '\n',
+  );
 
   it('reads values and sums over labels', () => {
     const scrape = new Scrape(text);
