@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { featureCount } from '../../src/pipeline/mel.ts';
-import { labels, readCorpus, type CorpusClip } from './corpus.ts';
+import { labels, readCorpus, type CorpusClip } from '../corpus/corpus.ts';
 import { NpyWriter } from './npy.ts';
 import { SpeakerStream } from './speaker-stream.ts';
 

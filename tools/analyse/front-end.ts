@@ -1,0 +1,75 @@
+// The stages of one caller's pipeline as plain calls: no stream and no clock, so that the media alone decides what comes out.
+import { createDecoder } from '../../src/pipeline/codec.ts';
+import { Decoder } from '../../src/pipeline/decoder.ts';
+import { FeatureExtractor } from '../../src/pipeline/feature-extractor.ts';
+import { createMediaCounts, JitterBuffer } from '../../src/pipeline/jitter-buffer.ts';
+import { parseRtp } from '../../src/pipeline/rtp.ts';
+import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-detector.ts';
+import type { FrontEndSpec, MediaCounts, PcmChunk, PipelineOutput, PlayoutItem } from '../../src/pipeline/types.ts';
+import { WindowAssembler, type Track } from '../../src/pipeline/window-assembler.ts';
+import { codecs, type Media } from './media.ts';
+
+/** The same stages in the same order as `callerPipeline`; samples that were never in a packet enter after the decoder. */
+export class FrontEnd {
+  readonly counts: MediaCounts = createMediaCounts();
+  readonly #buffer: JitterBuffer;
+  readonly #decoder: Decoder | null;
+  readonly #extractor = new FeatureExtractor();
+  readonly #detector = new SpeechDetector();
+  readonly #assembler: WindowAssembler;
+  readonly #emit: (output: PipelineOutput) => void;
+  #pcmSamples = 0;
+
+  private constructor(track: Track, spec: FrontEndSpec, decoder: Decoder | null, emit: (output: PipelineOutput) => void) {
+    this.#buffer = new JitterBuffer({ codec: track.codec, counts: this.counts });
+    this.#decoder = decoder;
+    this.#assembler = new WindowAssembler(track, spec);
+    this.#emit = emit;
+  }
+
+  /** Resolves once the track's decoder is ready. */
+  static async open(track: Track, spec: FrontEndSpec, emit: (output: PipelineOutput) => void): Promise<FrontEnd> {
+    if (track.codec.mimeType === codecs.pcm.mimeType) return new FrontEnd(track, spec, null, emit);
+    const decoder = createDecoder(track.codec);
+    await decoder.ready;
+    return new FrontEnd(track, spec, new Decoder({ decoder }), emit);
+  }
+
+  /** @throws Error if a packet is no RTP, or comes to a track without a decoder. */
+  take(media: Media): void {
+    if (media.kind === 'pcm') {
+      const { samples, arrivalMs } = media;
+      this.#extract({ startSample: this.#pcmSamples, samples, concealed: false, arrivalMs });
+      this.#pcmSamples += samples.length;
+      return;
+    }
+    const packet = parseRtp(media);
+    if (typeof packet === 'string') throw new Error(`Expected RTP, got a packet with a fault: ${packet}`);
+    this.#buffer.process(packet, this.#play);
+  }
+
+  /** Gives out what is held back, at the end of the media. */
+  flush(): void {
+    this.#buffer.flush(this.#play);
+    this.#detector.flush(this.#assemble);
+  }
+
+  close(): void {
+    this.#decoder?.close();
+  }
+
+  readonly #play = (item: PlayoutItem): void => {
+    if (this.#decoder === null) throw new Error('Expected samples, got a packet');
+    this.#decoder.process(item, this.#extract);
+  };
+
+  readonly #extract = (chunk: PcmChunk): void => {
+    this.#extractor.process(chunk, (frame) => {
+      this.#detector.process(frame, this.#assemble);
+    });
+  };
+
+  readonly #assemble = (detected: DetectedSpeech): void => {
+    this.#assembler.process(detected, this.#emit);
+  };
+}
