@@ -1,5 +1,5 @@
 // Reads a recording of any kind that the tools take: WAV, FLAC or Ogg Opus, told by its first bytes.
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { FLACDecoder } from '@wasm-audio-decoders/flac';
 import { messageOf } from '../../src/errors.ts';
 import { sampleRateHz } from '../../src/pipeline/types.ts';
@@ -29,13 +29,26 @@ export async function readRecording(path: string): Promise<Recording> {
   }
 }
 
+/** How a recording would be sent, by its first bytes alone. @throws Error if it cannot be read. */
+export async function recordingKind(path: string): Promise<Recording['kind']> {
+  const file = await open(path).catch((cause: unknown) => {
+    throw new Error(`Expected a recording at ${path}, but it cannot be read: ${messageOf(cause)}`, { cause });
+  });
+  try {
+    const { buffer } = await file.read(new Uint8Array(4), 0, 4, 0);
+    return magicOf(buffer) === 'OggS' ? 'opus' : 'pcm';
+  } finally {
+    await file.close();
+  }
+}
+
 /** All samples of a recording, 16 kHz mono. */
 export function samplesOf(recording: Recording): Promise<Float32Array> {
   return recording.kind === 'pcm' ? Promise.resolve(recording.samples) : decodeOggOpus(recording.bytes);
 }
 
 async function parse(bytes: Uint8Array): Promise<Recording> {
-  const magic = String.fromCharCode(...bytes.subarray(0, 4));
+  const magic = magicOf(bytes);
   if (magic === 'OggS') {
     const audio = readOggOpus(bytes);
     if (audio.packets.length === 0 || audio.granuleEnd48k <= audio.preSkipSamples48k) throw empty();
@@ -60,6 +73,10 @@ async function readFlac(bytes: Uint8Array): Promise<{ readonly sampleRateHz: num
   } finally {
     decoder.free();
   }
+}
+
+function magicOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, 4));
 }
 
 function empty(): Error {

@@ -1,0 +1,130 @@
+// One caller of an evaluation: clips and the pauses between them, sent over a line of some codec, noise and loss.
+import { join } from 'node:path';
+import { codecs, opusSilence, packetSamples, Sender, type Media, type Wire } from '../analyse/media.ts';
+import { readRecording, recordingKind, samplesOf, type Recording } from '../audio/recording.ts';
+import { createRandom, type Random } from '../callers/random.ts';
+import type { CorpusClip } from '../corpus/corpus.ts';
+import { createOpusEncoder, createPcmuEncoder, type PacketEncoder } from './encoders.ts';
+import { burstLoss } from './network.ts';
+import { addNoise, type NoiseSource } from './noise.ts';
+import type { EvaluationOptions } from './options.ts';
+
+/** A clip, and where on the caller's media clock it begins, samples at 16 kHz. */
+export interface SentClip {
+  readonly clip: CorpusClip;
+  readonly startSample: number;
+}
+
+/** What a {@link Line} needs to know. */
+export type LineOptions = Pick<EvaluationOptions, 'data' | 'codec' | 'lossPercent' | 'noiseDb' | 'seed'>;
+
+/** Pauses between clips, ms: always longer than the 400 ms after which an utterance has ended. */
+const pauseMs = { least: 600, most: 1600 };
+const samplesPerMs = 16;
+
+/**
+ * The media of one caller. Each clip is followed by a pause. Without a codec and noise, Opus clips go out as their own
+ * packets, with silence frames between; otherwise clips are decoded first. Noise goes on through the pause. What comes
+ * out depends on the options, the clips and the caller's name alone.
+ */
+export class Line {
+  /** Clips whose sending has begun, in order. */
+  readonly sent: SentClip[] = [];
+  readonly wire: Wire;
+  readonly #options: LineOptions;
+  readonly #clips: readonly CorpusClip[];
+  readonly #noise: NoiseSource;
+  readonly #random: Random;
+
+  private constructor(options: LineOptions, wire: Wire, clips: readonly CorpusClip[], noise: NoiseSource, name: string) {
+    this.wire = wire;
+    this.#options = options;
+    this.#clips = clips;
+    this.#noise = noise;
+    this.#random = createRandom(options.seed ^ hash(name));
+  }
+
+  /** @throws Error as {@link readRecording} does, or where packets are to be lost and there are none. */
+  static async open(options: LineOptions, clips: readonly CorpusClip[], noise: NoiseSource, name: string): Promise<Line> {
+    const { codec, data, noiseDb, lossPercent } = options;
+    let wire: Wire = codec.name === 'none' ? 'pcm' : codec.name;
+    if (codec.name === 'none' && noiseDb === null) {
+      const kinds = new Set<Wire>();
+      for (const { path } of clips) kinds.add(await recordingKind(join(data, path)));
+      if (!kinds.has('pcm')) wire = 'opus';
+    }
+    if (wire === 'pcm' && lossPercent > 0) {
+      throw new Error('Expected a codec with --loss (pcmu or opus:KBPS), for only packets can be lost: these clips are sent as samples');
+    }
+    return new Line(options, wire, clips, noise, name);
+  }
+
+  /** The caller's media in order. */
+  async *media(): AsyncGenerator<Media> {
+    const { codec, data, lossPercent } = this.#options;
+    const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#random) : undefined);
+    const encoder = await openEncoder(codec);
+    try {
+      for (const clip of shuffled(this.#clips, this.#random)) {
+        const recording = await readRecording(join(data, clip.path));
+        this.sent.push({ clip, startSample: sender.positionSamples });
+        if (this.wire === 'opus' && encoder === null && recording.kind === 'opus') yield* this.#ownPackets(sender, recording);
+        else yield* this.#encoded(sender, recording, encoder);
+      }
+    } finally {
+      encoder?.close();
+    }
+  }
+
+  *#ownPackets(sender: Sender, recording: Extract<Recording, { kind: 'opus' }>): Generator<Media> {
+    for (const packet of recording.audio.packets) yield* sender.packet(packet);
+    const end = sender.positionSamples + this.#pauseSamples();
+    while (sender.positionSamples < end) yield* sender.packet(opusSilence);
+  }
+
+  async *#encoded(sender: Sender, recording: Recording, encoder: PacketEncoder | null): AsyncGenerator<Media> {
+    const { noiseDb } = this.#options;
+    const clip = await samplesOf(recording);
+    const packets = Math.ceil((clip.length + this.#pauseSamples()) / packetSamples);
+    const quiet = new Float32Array(packets * packetSamples);
+    quiet.set(clip);
+    const samples = noiseDb === null ? quiet : addNoise(quiet, await this.#noise(quiet.length, this.#random), noiseDb);
+    if (encoder === null) yield* sender.samples(samples);
+    else for (const packet of encoder.encode(samples)) yield* sender.packet(packet);
+  }
+
+  #pauseSamples(): number {
+    return Math.round((pauseMs.least + this.#random() * (pauseMs.most - pauseMs.least)) * samplesPerMs);
+  }
+}
+
+/** The track of a line. */
+export function trackOf(name: string, wire: Wire) {
+  return { callId: 'evaluation', participantId: name, trackId: name, codec: codecs[wire] };
+}
+
+/** Fisher and Yates' shuffle. */
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const left = [...items];
+  const order: T[] = [];
+  while (left.length > 0) order.push(...left.splice(Math.floor(random() * left.length), 1));
+  return order;
+}
+
+async function openEncoder(codec: LineOptions['codec']): Promise<PacketEncoder | null> {
+  switch (codec.name) {
+    case 'none':
+      return null;
+    case 'pcmu':
+      return createPcmuEncoder();
+    case 'opus':
+      return createOpusEncoder(codec.kbps);
+  }
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}

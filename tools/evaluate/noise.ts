@@ -1,0 +1,56 @@
+// Adds noise to speech at a given ratio: white, or from recordings.
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readRecording, samplesOf } from '../audio/recording.ts';
+import type { Random } from '../callers/random.ts';
+
+/** Makes `count` samples of noise, of whatever level. */
+export type NoiseSource = (count: number, random: Random) => Promise<Float32Array>;
+
+const frameSamples = 320;
+/** Frames this far below the loudest one are no speech, dB. */
+const activeRangeDb = 30;
+
+/** White Gaussian noise. */
+export const whiteNoise: NoiseSource = (count, random) =>
+  // Box and Muller's method; 1 - random() is never 0.
+  Promise.resolve(Float32Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())));
+
+/**
+ * Noise from a folder's recordings: one drawn at random each time, from a random place on, repeated as needed.
+ * @throws Error if the folder holds none.
+ */
+export async function recordedNoise(folder: string): Promise<NoiseSource> {
+  const names = await readdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new Error(`Expected a folder of noise at ${folder}, but it cannot be read`, { cause });
+  });
+  const files = names.filter((name) => /\.(?:wav|flac|opus|ogg)$/i.test(name)).toSorted();
+  if (files.length === 0) throw new Error(`Expected recordings of noise in ${folder}, got none`);
+  return async (count, random) => {
+    const recording = await samplesOf(await readRecording(join(folder, files[Math.floor(random() * files.length)] ?? '')));
+    const start = Math.floor(random() * recording.length);
+    return Float32Array.from({ length: count }, (_, i) => recording[(start + i) % recording.length] ?? 0);
+  };
+}
+
+/** `samples` with noise as far below the power of their speech, clipped to [-1, 1]; as they are where either is silent. */
+export function addNoise(samples: Float32Array, noise: Float32Array, ratioDb: number): Float32Array {
+  const speech = speechPower(samples);
+  const power = meanPower(noise);
+  if (speech === 0 || power === 0) return samples.slice();
+  const gain = Math.sqrt(speech / power / 10 ** (ratioDb / 10));
+  return samples.map((sample, i) => Math.max(-1, Math.min(1, sample + gain * (noise[i] ?? 0))));
+}
+
+/** Mean power of the frames that are within 30 dB of the loudest. */
+function speechPower(samples: Float32Array): number {
+  const powers: number[] = [];
+  for (let at = 0; at < samples.length; at += frameSamples) powers.push(meanPower(samples.subarray(at, at + frameSamples)));
+  const least = powers.reduce((most, power) => Math.max(most, power), 0) / 10 ** (activeRangeDb / 10);
+  const active = powers.filter((power) => power > 0 && power >= least);
+  return active.length === 0 ? 0 : active.reduce((sum, power) => sum + power, 0) / active.length;
+}
+
+function meanPower(samples: Float32Array): number {
+  return samples.length === 0 ? 0 : samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
+}
