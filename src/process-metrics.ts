@@ -8,7 +8,11 @@ export function addProcessMetrics(registry: Registry): void {
     ['process_resident_memory_bytes', 'Resident memory, bytes', ({ rss }) => rss],
     ['nodejs_heap_size_total_bytes', 'Heap of the main thread, bytes', ({ heapTotal }) => heapTotal],
     ['nodejs_heap_size_used_bytes', 'Used heap of the main thread, bytes', ({ heapUsed }) => heapUsed],
-    ['nodejs_external_memory_bytes', 'Memory outside of the heap, bytes', ({ external }) => external],
+    [
+      'nodejs_external_memory_bytes',
+      'Memory outside of the heap, bytes; WebAssembly counts with all that it reserved',
+      ({ external }) => external,
+    ],
   ];
   for (const [name, help, read] of memory) {
     const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(read(process.memoryUsage())) });

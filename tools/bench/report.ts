@@ -63,5 +63,6 @@ export function format({ name, about, rows, failures }: BenchmarkResult): string
 function show(cell: Cell): string {
   if (typeof cell === 'string') return cell;
   if (!Number.isFinite(cell)) return '-';
+  if (Math.abs(cell) < 1e-3) return '0';
   return Number.isInteger(cell) || Math.abs(cell) >= 100 ? cell.toFixed(0) : cell.toPrecision(3);
 }

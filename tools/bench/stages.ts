@@ -1,5 +1,5 @@
 // What each stage of a caller's front end costs, and how many callers' front ends one core carries.
-import { Subject } from 'rxjs';
+import { Subject, Subscription } from 'rxjs';
 import { callerPipeline } from '../../src/pipeline/caller-pipeline.ts';
 import type { AudioDecoder } from '../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
@@ -36,6 +36,12 @@ interface Inputs {
   readonly samples: Float32Array;
 }
 
+/** The stream of the front end that runs at the time. */
+interface Running {
+  packets: Subject<RawRtp>;
+  subscription: Subscription;
+}
+
 /** Times every stage on the same half minute of speech. */
 export async function measureStages(): Promise<BenchmarkResult> {
   const { frontEnd } = await shippedModel();
@@ -44,10 +50,12 @@ export async function measureStages(): Promise<BenchmarkResult> {
   const inputs = makeInputs(decoder);
   checkPlainFeatures(inputs);
   const scipy = await startScipy(inputs.samples);
-  const variants = [...stageVariants(inputs, frontEnd, decoder), ...wholeVariants(inputs, frontEnd, decoder)];
+  const running: Running = { packets: new Subject(), subscription: Subscription.EMPTY };
+  const variants = [...stageVariants(inputs, frontEnd, decoder), ...wholeVariants(inputs, frontEnd, decoder, running)];
   if (scipy !== null) variants.push({ name: 'log-mel + MFCC, SciPy, all frames at once', units: scipy.frames, run: () => scipy.round() });
   const timings = await compare(variants, rounds);
   scipy?.close();
+  running.subscription.unsubscribe();
   decoder.close();
 
   const ours = timings.find(({ name }) => name === 'log-mel + MFCC');
@@ -90,9 +98,8 @@ function stageVariants(inputs: Inputs, frontEnd: FrontEndSpec, decoder: AudioDec
   ];
 }
 
-function wholeVariants({ raw }: Inputs, frontEnd: FrontEndSpec, decoder: AudioDecoder): Variant[] {
+function wholeVariants({ raw }: Inputs, frontEnd: FrontEndSpec, decoder: AudioDecoder, running: Running): Variant[] {
   const take = (): void => undefined;
-  const source = { packets: new Subject<RawRtp>() };
   return [
     {
       name: 'whole front end, plain calls',
@@ -106,14 +113,14 @@ function wholeVariants({ raw }: Inputs, frontEnd: FrontEndSpec, decoder: AudioDe
       name: 'whole front end, RxJS (as it runs)',
       units: raw.length,
       prepare: async () => {
-        source.packets.complete();
-        source.packets = new Subject();
+        running.subscription.unsubscribe();
+        running.packets = new Subject();
         const own = createDecoder(callersCodec);
-        source.packets.pipe(callerPipeline({ track: plainTrack, spec: frontEnd, decoder: own })).subscribe(take);
+        running.subscription = running.packets.pipe(callerPipeline({ track: plainTrack, spec: frontEnd, decoder: own })).subscribe(take);
         await own.ready;
       },
       run: () => {
-        for (const packet of raw) source.packets.next(packet);
+        for (const packet of raw) running.packets.next(packet);
       },
     },
   ];
