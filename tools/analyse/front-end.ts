@@ -1,4 +1,5 @@
 // The stages of one caller's pipeline as plain calls: no stream and no clock, so that the media alone decides what comes out.
+import type { AudioDecoder } from '../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
 import { Decoder } from '../../src/pipeline/decoder.ts';
 import { FeatureExtractor } from '../../src/pipeline/feature-extractor.ts';
@@ -20,9 +21,9 @@ export class FrontEnd {
   readonly #emit: (output: PipelineOutput) => void;
   #pcmSamples = 0;
 
-  private constructor(track: Track, spec: FrontEndSpec, decoder: Decoder | null, emit: (output: PipelineOutput) => void) {
+  private constructor(track: Track, spec: FrontEndSpec, decoder: AudioDecoder | null, emit: (output: PipelineOutput) => void) {
     this.#buffer = new JitterBuffer({ codec: track.codec, counts: this.counts });
-    this.#decoder = decoder;
+    this.#decoder = decoder === null ? null : new Decoder({ decoder, counts: this.counts });
     this.#assembler = new WindowAssembler(track, spec);
     this.#emit = emit;
   }
@@ -32,7 +33,7 @@ export class FrontEnd {
     if (track.codec.mimeType === codecs.pcm.mimeType) return new FrontEnd(track, spec, null, emit);
     const decoder = createDecoder(track.codec);
     await decoder.ready;
-    return new FrontEnd(track, spec, new Decoder({ decoder }), emit);
+    return new FrontEnd(track, spec, decoder, emit);
   }
 
   /** @throws Error if a packet is no RTP, or comes to a track without a decoder. */

@@ -30,6 +30,8 @@ export interface Evaluation {
   readonly unheard: number;
   readonly windows: number;
   readonly speakers: readonly string[];
+  /** How many of them are of the corpus's train split: figures with any are not of strangers' voices. */
+  readonly trainSpeakers: number;
   /** Labels that both the corpus and the model have. */
   readonly labels: readonly string[];
   /** `[intended][answered]`, in the order of `labels`. */
@@ -111,13 +113,14 @@ export async function evaluate(
       (own) => ({
         uar: figuresOf(own, labels.length).uar,
         clips: own.length,
-        speakers: new Set(own.map(({ speaker }) => speaker)).size,
+        speakers: speakersOf(own).length,
       }),
     ),
     clips: clips.length,
     unheard: verdicts.filter(({ probabilities }) => probabilities === null).length,
     windows: windows.length,
-    speakers: [...new Set(clips.map(({ speaker }) => speaker))].toSorted(),
+    speakers: speakersOf(clips),
+    trainSpeakers: speakersOf(clips.filter((clip) => clip.split === 'train')).length,
     labels,
     leftOut,
   };
@@ -152,6 +155,10 @@ async function choose(options: EvaluationOptions, modelLabels: readonly string[]
 
 function summary({ perClassRecall, ...figures }: Figures, labels: readonly string[]) {
   return { ...figures, perClassRecall: Object.fromEntries(labels.map((label, i) => [label, perClassRecall[i] ?? null])) };
+}
+
+function speakersOf(of: readonly { readonly speaker: string }[]): string[] {
+  return [...new Set(of.map(({ speaker }) => speaker))].toSorted();
 }
 
 function by<T, V>(items: readonly T[], key: (item: T) => string, value: (own: readonly T[]) => V): Record<string, V> {

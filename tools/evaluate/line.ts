@@ -25,7 +25,8 @@ const samplesPerMs = 16;
 /**
  * The media of one caller. Each clip is followed by a pause. Without a codec and noise, Opus clips go out as their own
  * packets, with silence frames between; otherwise clips are decoded first. Noise goes on through the pause. What comes
- * out depends on the options, the clips and the caller's name alone.
+ * out depends on the options, the clips and the caller's name alone; the order and the pauses are the same whatever the
+ * codec, the loss and the noise.
  */
 export class Line {
   /** Clips whose sending has begun, in order. */
@@ -34,14 +35,14 @@ export class Line {
   readonly #options: LineOptions;
   readonly #clips: readonly CorpusClip[];
   readonly #noise: NoiseSource;
-  readonly #random: Random;
+  readonly #name: string;
 
   private constructor(options: LineOptions, wire: Wire, clips: readonly CorpusClip[], noise: NoiseSource, name: string) {
     this.wire = wire;
     this.#options = options;
     this.#clips = clips;
     this.#noise = noise;
-    this.#random = createRandom(options.seed ^ hash(name));
+    this.#name = name;
   }
 
   /** @throws Error as {@link readRecording} does, or where packets are to be lost and there are none. */
@@ -62,39 +63,37 @@ export class Line {
   /** The caller's media in order. */
   async *media(): AsyncGenerator<Media> {
     const { codec, data, lossPercent } = this.#options;
-    const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#random) : undefined);
+    const order = this.#randomOf('order');
+    const noise = this.#randomOf('noise');
+    const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#randomOf('loss')) : undefined);
     const encoder = await openEncoder(codec);
     try {
-      for (const clip of shuffled(this.#clips, this.#random)) {
+      for (const clip of shuffled(this.#clips, order)) {
         const recording = await readRecording(join(data, clip.path));
+        const pauseSamples = Math.round((pauseMs.least + order() * (pauseMs.most - pauseMs.least)) * samplesPerMs);
         this.sent.push({ clip, startSample: sender.positionSamples });
-        if (this.wire === 'opus' && encoder === null && recording.kind === 'opus') yield* this.#ownPackets(sender, recording);
-        else yield* this.#encoded(sender, recording, encoder);
+        if (this.wire === 'opus' && encoder === null && recording.kind === 'opus') yield* ownPackets(sender, recording, pauseSamples);
+        else {
+          const samples = await this.#heard(await samplesOf(recording), pauseSamples, noise);
+          if (encoder === null) yield* sender.samples(samples);
+          else for (const packet of encoder.encode(samples)) yield* sender.packet(packet);
+        }
       }
     } finally {
       encoder?.close();
     }
   }
 
-  *#ownPackets(sender: Sender, recording: Extract<Recording, { kind: 'opus' }>): Generator<Media> {
-    for (const packet of recording.audio.packets) yield* sender.packet(packet);
-    const end = sender.positionSamples + this.#pauseSamples();
-    while (sender.positionSamples < end) yield* sender.packet(opusSilence);
-  }
-
-  async *#encoded(sender: Sender, recording: Recording, encoder: PacketEncoder | null): AsyncGenerator<Media> {
+  /** A clip and the pause after it, in whole packets, with the noise that goes on through both. */
+  async #heard(clip: Float32Array, pauseSamples: number, random: Random): Promise<Float32Array> {
     const { noiseDb } = this.#options;
-    const clip = await samplesOf(recording);
-    const packets = Math.ceil((clip.length + this.#pauseSamples()) / packetSamples);
-    const quiet = new Float32Array(packets * packetSamples);
+    const quiet = new Float32Array(Math.ceil((clip.length + pauseSamples) / packetSamples) * packetSamples);
     quiet.set(clip);
-    const samples = noiseDb === null ? quiet : addNoise(quiet, await this.#noise(quiet.length, this.#random), noiseDb);
-    if (encoder === null) yield* sender.samples(samples);
-    else for (const packet of encoder.encode(samples)) yield* sender.packet(packet);
+    return noiseDb === null ? quiet : addNoise(quiet, await this.#noise(quiet.length, random), noiseDb);
   }
 
-  #pauseSamples(): number {
-    return Math.round((pauseMs.least + this.#random() * (pauseMs.most - pauseMs.least)) * samplesPerMs);
+  #randomOf(purpose: string): Random {
+    return createRandom(this.#options.seed ^ hash(`${purpose} ${this.#name}`));
   }
 }
 
@@ -109,6 +108,12 @@ export function shuffled<T>(items: readonly T[], random: Random): T[] {
   const order: T[] = [];
   while (left.length > 0) order.push(...left.splice(Math.floor(random() * left.length), 1));
   return order;
+}
+
+function* ownPackets(sender: Sender, recording: Extract<Recording, { kind: 'opus' }>, pauseSamples: number): Generator<Media> {
+  for (const packet of recording.audio.packets) yield* sender.packet(packet);
+  const end = sender.positionSamples + pauseSamples;
+  while (sender.positionSamples < end) yield* sender.packet(opusSilence);
 }
 
 async function openEncoder(codec: LineOptions['codec']): Promise<PacketEncoder | null> {

@@ -32,7 +32,7 @@ export const usage = `Usage: npm run evaluate -- --corpus crema-d|ravdess --data
   --split NAME       train, validation, test or all (default); by speaker, CREMA-D alone has one
   --codec CODEC      none (default: Opus clips as their own packets, others as samples), pcmu, or opus:KBPS
   --loss PERCENT     packets lost in bursts of 3 on average
-  --noise DB         white noise, at this ratio to each clip's speech
+  --noise DB         white noise, at this ratio to each clip's speech; write --noise=-5 below 0
   --noise-from DIR   noise from the recordings of a folder, in the place of white noise
   --independent      each clip is a new caller (otherwise each speaker is one, whose clips play in random order)
   --seed N           of order, pauses, loss, noise and intervals; by default 1

@@ -14,6 +14,9 @@ export function report(evaluation: Evaluation): string {
   if (omitted.length > 0) heading.push(`left out, for the model has no such label: ${omitted.join(', ')}`);
   if (leftOut.modelLabels.length > 0) heading.push(`left out, for the corpus has no such label: ${leftOut.modelLabels.join(', ')}`);
   if (evaluation.unheard > 0) heading.push(`no speech was heard in ${evaluation.unheard} clips, which count as errors`);
+  if (evaluation.trainSpeakers > 0) {
+    heading.push(`${evaluation.trainSpeakers} of the speakers are of the train split: this is not how the model does on strangers`);
+  }
   const headline = (['uar', 'accuracy', 'macroF1', 'ece'] as const).map((name) => {
     const interval = evaluation.intervals?.[name];
     const range = interval === undefined ? '' : `  (95 %: ${ratio(interval[0])} to ${ratio(interval[1])})`;

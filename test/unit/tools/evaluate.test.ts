@@ -43,6 +43,9 @@ describe('evaluate', () => {
     expect(all.intervals?.uar[0]).toBeLessThanOrEqual(all.uar!);
     expect(all.intervals?.uar[1]).toBeGreaterThanOrEqual(all.uar!);
     expect(Object.keys(all.perSpeakerUar)).toEqual(all.speakers);
+    expect(all.trainSpeakers).toBe(0);
+    expect(report(all)).not.toContain('train split');
+    expect(report({ ...all, trainSpeakers: 3 })).toContain('3 of the speakers are of the train split');
     expect(report(all)).toContain(`UAR           ${all.uar!.toFixed(3).slice(1)}  (95 %:`);
   });
 
