@@ -69,6 +69,7 @@ async function readFlac(bytes: Uint8Array): Promise<{ readonly sampleRateHz: num
     const { channelData, sampleRate, errors } = await decoder.decodeFile(bytes);
     const [fault] = errors;
     if (fault !== undefined) throw new Error(`Expected a sound FLAC file, got: ${fault.message}`);
+    if (channelData.length === 0) throw new Error('Expected a sound FLAC file, got one without audio');
     return { sampleRateHz: sampleRate, channels: channelData };
   } finally {
     decoder.free();
