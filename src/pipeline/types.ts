@@ -64,9 +64,9 @@ export interface FeatureWindow {
   /** Media positions on the track's clock, samples at 16 kHz. */
   readonly startSample: number;
   readonly endSample: number;
-  /** Row-major `[frameCount][featureCount]`, normalised and gated (zero outside speech). Owned by the receiver. */
+  /** Row-major `[frameCount][featureCount]`, normalised and gated (zero outside speech, and where concealed). Owned by the receiver. */
   readonly features: Float32Array;
-  /** 1 for frames of speech, else 0; `[frameCount]`. Owned by the receiver. */
+  /** 1 for frames of speech that were heard and not concealed, else 0; `[frameCount]`. Owned by the receiver. */
   readonly mask: Float32Array;
   readonly frameCount: number;
   readonly featureCount: number;
@@ -123,7 +123,7 @@ export interface NormalizationPrior {
 export interface FrontEndSpec {
   readonly windowFrames: number;
   readonly hopFrames: number;
-  /** Least number of speech frames in a window that is scored. */
+  /** Least number of heard speech frames in a window that is scored. */
   readonly minSpeechFrames: number;
   readonly prior: NormalizationPrior;
 }

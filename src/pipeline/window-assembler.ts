@@ -13,25 +13,26 @@ export type Track = Extract<PipelineOutput, { kind: 'window' }>['window']['track
  * Emits a window of the last `windowFrames` frames each `hopFrames` frames, if at least `minSpeechFrames` of them and
  * at least one of the newest `hopFrames` are speech; frames before the track's first count as silence. Frames of
  * speech are normalised by the caller's running statistics as they come, and are never normalised again; all others
- * are zero, in training as here, so the model hears a caller's voice and not the room.
+ * are zero, in training as here, so the model hears a caller's voice and not the room. Concealed frames are zero too and
+ * count for nothing but `speechRatio` and `concealedRatio`: what concealment makes up is not the caller's voice.
  */
 export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput> {
   readonly #track: Track;
   readonly #spec: FrontEndSpec;
   readonly #normalizer: Normalizer;
   readonly #features: Float32Array;
-  readonly #speech: Uint8Array;
+  readonly #heard: Uint8Array;
   readonly #concealed: Uint8Array;
-  #speechFrames = 0;
+  #heardFrames = 0;
   #concealedFrames = 0;
-  #framesSinceSpeech = Infinity;
+  #framesSinceHeard = Infinity;
 
   constructor(track: Track, spec: FrontEndSpec) {
     this.#track = track;
     this.#spec = spec;
     this.#normalizer = new Normalizer(spec.prior);
     this.#features = new Float32Array(spec.windowFrames * featureCount);
-    this.#speech = new Uint8Array(spec.windowFrames);
+    this.#heard = new Uint8Array(spec.windowFrames);
     this.#concealed = new Uint8Array(spec.windowFrames);
   }
 
@@ -44,47 +45,49 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     this.#take(input.frame);
     const { hopFrames, minSpeechFrames } = this.#spec;
     const due = (input.frame.index + 1) % hopFrames === 0;
-    if (due && this.#speechFrames >= minSpeechFrames && this.#framesSinceSpeech < hopFrames) {
+    if (due && this.#heardFrames >= minSpeechFrames && this.#framesSinceHeard < hopFrames) {
       emit({ kind: 'window', window: this.#window(input.frame) });
     }
   }
 
   /** Holds nothing back: a window is complete or was never due. */
   flush(): void {
-    this.#framesSinceSpeech = Infinity;
+    this.#framesSinceHeard = Infinity;
   }
 
   close(): void {
-    this.#framesSinceSpeech = Infinity;
+    this.#framesSinceHeard = Infinity;
   }
 
   #take(frame: FeatureFrame): void {
     const slot = frame.index % this.#spec.windowFrames;
     const row = this.#features.subarray(slot * featureCount, (slot + 1) * featureCount);
+    const heard = frame.speech && !frame.concealed;
     const concealed = frame.speech && frame.concealed;
-    this.#speechFrames += Number(frame.speech) - (this.#speech[slot] ?? 0);
+    this.#heardFrames += Number(heard) - (this.#heard[slot] ?? 0);
     this.#concealedFrames += Number(concealed) - (this.#concealed[slot] ?? 0);
-    this.#speech[slot] = Number(frame.speech);
+    this.#heard[slot] = Number(heard);
     this.#concealed[slot] = Number(concealed);
-    this.#framesSinceSpeech = frame.speech ? 0 : this.#framesSinceSpeech + 1;
-    if (frame.speech) this.#normalizer.normalize(frame.logMel, frame.mfcc, row);
+    this.#framesSinceHeard = heard ? 0 : this.#framesSinceHeard + 1;
+    if (heard) this.#normalizer.normalize(frame.logMel, frame.mfcc, row);
     else row.fill(0);
   }
 
   #window(newest: FeatureFrame) {
     const { windowFrames } = this.#spec;
     const oldest = (newest.index + 1) % windowFrames;
+    const spokenFrames = this.#heardFrames + this.#concealedFrames;
     const endSample = newest.index * hopSamples + frameSamples;
     return {
       track: this.#track,
       startSample: Math.max(0, (newest.index + 1 - windowFrames) * hopSamples),
       endSample,
       features: unroll(this.#features, oldest * featureCount),
-      mask: unroll(Float32Array.from(this.#speech), oldest),
+      mask: unroll(Float32Array.from(this.#heard), oldest),
       frameCount: windowFrames,
       featureCount,
-      speechRatio: this.#speechFrames / windowFrames,
-      concealedRatio: this.#speechFrames === 0 ? 0 : this.#concealedFrames / this.#speechFrames,
+      speechRatio: spokenFrames / windowFrames,
+      concealedRatio: this.#concealedFrames / spokenFrames,
       arrivalMs: newest.arrivalMs,
     };
   }

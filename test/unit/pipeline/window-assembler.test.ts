@@ -77,6 +77,27 @@ describe('WindowAssembler', () => {
       (i) => i < 4,
     );
     expect(window!.concealedRatio).toBeCloseTo(2 / 8, 6);
+    expect(window!.speechRatio).toBeCloseTo(8 / 30, 6);
+  });
+
+  it('does not take concealment for the caller’s voice', () => {
+    const [window] = windows(
+      () => true,
+      10,
+      (i) => i >= 3 && i < 6,
+    );
+    expect([...window!.mask.subarray(20)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 1, 1]);
+    for (let i = 3; i < 6; i += 1) {
+      expect(window!.features.subarray((20 + i) * featureCount, (21 + i) * featureCount).every((value) => value === 0)).toBe(true);
+    }
+    // Six of ten frames are concealed: four are too few to be scored.
+    expect(
+      windows(
+        () => true,
+        10,
+        (i) => i < 6,
+      ),
+    ).toEqual([]);
   });
 
   it('hands out windows that later frames do not change', () => {
