@@ -1,4 +1,5 @@
 // Plays callers through the live stages and the live service, as fast as the engine goes and the same each time.
+import { join } from 'node:path';
 import { setImmediate as afterPromises } from 'node:timers/promises';
 import type { Clock } from '../../src/clock.ts';
 import { createLogger } from '../../src/log.ts';
@@ -45,7 +46,7 @@ interface Turn {
 const maxQueueMs = 1;
 
 /** The model that ships. */
-export const shippedModelDir = new URL('../../assets/models/emonet', import.meta.url).pathname;
+export const shippedModelDir = join(import.meta.dirname, '../../assets/models/emonet');
 
 /**
  * Plays every caller to the end. In each round, each of up to `atOnce` callers submits one window, which make one batch,
