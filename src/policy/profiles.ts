@@ -48,6 +48,3 @@ export const profiles = {
   /** Never people at work or in education; others by consent. */
   'eu-workplace': { allowedRoles: 'any', deniedRoles: [...workRoles, ...educationRoles], purposes: 'any' },
 } as const satisfies Record<string, PolicyProfile>;
-
-/** Name of a profile. */
-export type ProfileName = keyof typeof profiles;

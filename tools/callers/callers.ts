@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { CallersThreadData, CallersThreadMessage, CallerSpec, CallerTotals, Said } from './types.ts';
 
-export type { CallerClip, CallerSpec, CallerTotals, Said } from './types.ts';
+export type { CallerSpec, CallerTotals, Said } from './types.ts';
 
 /** Options of {@link startCallers}. */
 export interface CallersOptions {
