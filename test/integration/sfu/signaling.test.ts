@@ -50,6 +50,7 @@ describe('a call', () => {
     const codecs = (first['routerRtpCapabilities'] as types.RtpCapabilities).codecs?.map((codec) => codec.mimeType);
     expect(codecs).toEqual(expect.arrayContaining(['audio/opus', 'audio/PCMU', 'audio/PCMA', 'video/VP8', 'video/H264']));
     const producerId = await produce(ann);
+    await server.tapOf('ann');
 
     const bob = await server.connect();
     const second = await bob.join('call', { displayName: 'Bob', consent: 'denied', role: 'customer' });
