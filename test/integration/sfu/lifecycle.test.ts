@@ -37,9 +37,8 @@ it('leaves nothing behind of 300 tracks that came and went', async () => {
   expect(server.sfu.calls).toMatchObject([{ call: { callId: 'stays' }, participants: [{ participantId: 'resident' }] }]);
   // Consumers of those who left early are closed as soon as the worker has made them.
   await expect.poll(async () => await router?.dump()).toEqual(before.dump);
-  // Fewer is fine: a timer of the test runner's may have run off meanwhile.
-  const added = () => Object.entries(resources()).filter(([kind, count]) => count > (before.resources[kind] ?? 0));
-  await expect.poll(added).toEqual([]);
+  // A leak would show 300 times, or 100. The test runner's own timers come and go.
+  for (const [kind, count] of Object.entries(resources())) expect(count, kind).toBeLessThan((before.resources[kind] ?? 0) + 10);
   for (const name of ['undertone_calls', 'undertone_participants', 'undertone_taps']) {
     expect(await server.metrics.registry.getSingleMetricAsString(name)).toMatch(/ 1$/m);
   }
