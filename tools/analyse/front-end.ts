@@ -6,9 +6,19 @@ import { FeatureExtractor } from '../../src/pipeline/feature-extractor.ts';
 import { createMediaCounts, JitterBuffer } from '../../src/pipeline/jitter-buffer.ts';
 import { parseRtp } from '../../src/pipeline/rtp.ts';
 import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-detector.ts';
-import type { FrontEndSpec, MediaCounts, PcmChunk, PipelineOutput, PlayoutItem } from '../../src/pipeline/types.ts';
+import type { FeatureFrame, FrontEndSpec, MediaCounts, PcmChunk, PipelineOutput, PlayoutItem } from '../../src/pipeline/types.ts';
 import { WindowAssembler, type Track } from '../../src/pipeline/window-assembler.ts';
 import { codecs, type Media } from './media.ts';
+
+/** What the speech detector made of a frame. */
+export type HeardFrame = Pick<FeatureFrame, 'index' | 'speech' | 'concealed'>;
+
+/** Told of what one caller's front end gives out. */
+export interface FrontEndReceiver {
+  readonly onOutput: (output: PipelineOutput) => void;
+  /** Told of each frame in order, before the window that it completes. */
+  readonly onFrame?: ((frame: HeardFrame) => void) | undefined;
+}
 
 /** The same stages in the same order as `callerPipeline`; samples that were never in a packet enter after the decoder. */
 export class FrontEnd {
@@ -18,22 +28,22 @@ export class FrontEnd {
   readonly #extractor = new FeatureExtractor();
   readonly #detector = new SpeechDetector();
   readonly #assembler: WindowAssembler;
-  readonly #emit: (output: PipelineOutput) => void;
+  readonly #receiver: FrontEndReceiver;
   #pcmSamples = 0;
 
-  private constructor(track: Track, spec: FrontEndSpec, decoder: AudioDecoder | null, emit: (output: PipelineOutput) => void) {
+  private constructor(track: Track, spec: FrontEndSpec, decoder: AudioDecoder | null, receiver: FrontEndReceiver) {
     this.#buffer = new JitterBuffer({ codec: track.codec, counts: this.counts });
     this.#decoder = decoder === null ? null : new Decoder({ decoder, counts: this.counts });
     this.#assembler = new WindowAssembler(track, spec);
-    this.#emit = emit;
+    this.#receiver = receiver;
   }
 
   /** Resolves once the track's decoder is ready. */
-  static async open(track: Track, spec: FrontEndSpec, emit: (output: PipelineOutput) => void): Promise<FrontEnd> {
-    if (track.codec.mimeType === codecs.pcm.mimeType) return new FrontEnd(track, spec, null, emit);
+  static async open(track: Track, spec: FrontEndSpec, receiver: FrontEndReceiver): Promise<FrontEnd> {
+    if (track.codec.mimeType === codecs.pcm.mimeType) return new FrontEnd(track, spec, null, receiver);
     const decoder = createDecoder(track.codec);
     await decoder.ready;
-    return new FrontEnd(track, spec, decoder, emit);
+    return new FrontEnd(track, spec, decoder, receiver);
   }
 
   /** @throws Error if a packet is no RTP, or comes to a track without a decoder. */
@@ -71,6 +81,8 @@ export class FrontEnd {
   };
 
   readonly #assemble = (detected: DetectedSpeech): void => {
-    this.#assembler.process(detected, this.#emit);
+    const { onOutput, onFrame } = this.#receiver;
+    if (detected.kind === 'frame') onFrame?.(detected.frame);
+    this.#assembler.process(detected, onOutput);
   };
 }

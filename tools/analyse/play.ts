@@ -10,7 +10,7 @@ import type { SmoothingOptions } from '../../src/models/smoother.ts';
 import type { EmotionOutput, Engine, EngineBatch } from '../../src/models/types.ts';
 import type { FeatureWindow, PipelineOutput, SpeechChange } from '../../src/pipeline/types.ts';
 import type { Track } from '../../src/pipeline/window-assembler.ts';
-import { FrontEnd } from './front-end.ts';
+import { FrontEnd, type HeardFrame } from './front-end.ts';
 import type { Media } from './media.ts';
 
 /** One caller to play. */
@@ -30,6 +30,8 @@ export interface PlayOptions {
   /** @default the server's */
   readonly smoothing?: SmoothingOptions;
   readonly onSpeech?: (change: SpeechChange) => void;
+  /** Told of each frame of a caller in order, before anything is said of the windows that hold it. */
+  readonly onFrame?: (track: Track, frame: HeardFrame) => void;
   readonly onOutput: (output: EmotionOutput) => void;
   /** Told of each caller whose media and scores are complete. */
   readonly onPlayed?: (track: Track) => void;
@@ -55,7 +57,7 @@ export const shippedModelDir = join(import.meta.dirname, '../../assets/models/em
  * engine fails on a batch.
  */
 export async function play(options: PlayOptions): Promise<void> {
-  const { modelDir, callers, atOnce = 8, smoothing = {}, onSpeech, onOutput, onPlayed } = options;
+  const { modelDir, callers, atOnce = 8, smoothing = {}, onSpeech, onFrame, onOutput, onPlayed } = options;
   const model = await loadManifest(modelDir);
   const engine = await WatchedEngine.load(model);
   const clock = new RoundClock();
@@ -70,7 +72,7 @@ export async function play(options: PlayOptions): Promise<void> {
       const caller = waiting.next();
       if (caller.done === true) break;
       service.openTrack(caller.value.track);
-      playing.push(await Playing.open(caller.value, service));
+      playing.push(await Playing.open(caller.value, service, onFrame));
     }
     const turns: Turn[] = [];
     for (const caller of playing) turns.push(await caller.next());
@@ -122,10 +124,17 @@ class Playing {
     this.#outputs = outputs;
   }
 
-  static async open({ track, media }: OfflineCaller, { frontEnd: spec }: EmotionService): Promise<Playing> {
+  static async open(
+    { track, media }: OfflineCaller,
+    { frontEnd: spec }: EmotionService,
+    onFrame?: (track: Track, frame: HeardFrame) => void,
+  ): Promise<Playing> {
     const outputs: PipelineOutput[] = [];
-    const frontEnd = await FrontEnd.open(track, spec, (output) => {
-      outputs.push(output);
+    const frontEnd = await FrontEnd.open(track, spec, {
+      onOutput: (output) => {
+        outputs.push(output);
+      },
+      onFrame: onFrame === undefined ? undefined : (frame) => onFrame(track, frame),
     });
     return new Playing(track, media()[Symbol.asyncIterator](), frontEnd, outputs);
   }
