@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeWav } from '../../tools/audio/wav.ts';
-import { decodeOggOpus } from '../../tools/features/speaker-stream.ts';
+import { decodeOggOpus } from '../../tools/audio/decode-ogg.ts';
 import { startApp, type Reader, type TestApp } from '../support/server.ts';
 import { launchBrowser } from './support/browser.ts';
 

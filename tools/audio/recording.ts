@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { FLACDecoder } from '@wasm-audio-decoders/flac';
 import { messageOf } from '../../src/errors.ts';
 import { sampleRateHz } from '../../src/pipeline/types.ts';
-import { decodeOggOpus } from '../features/speaker-stream.ts';
+import { decodeOggOpus } from './decode-ogg.ts';
 import { readOggOpus, type OggOpus } from './ogg-opus.ts';
 import { mixDown, resample } from './resample.ts';
 import { readWav } from './wav.ts';

@@ -9,7 +9,7 @@ import { FeatureExtractor, frameSamples, hopSamples } from '../../../src/pipelin
 import { SpeechDetector } from '../../../src/pipeline/speech-detector.ts';
 import type { FeatureWindow, FrontEndSpec } from '../../../src/pipeline/types.ts';
 import { WindowAssembler } from '../../../src/pipeline/window-assembler.ts';
-import { decodeOggOpus } from '../../../tools/features/speaker-stream.ts';
+import { decodeOggOpus } from '../../../tools/audio/decode-ogg.ts';
 
 interface Parity {
   readonly file: string;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FeatureExtractor, hopSamples } from '../../../src/pipeline/feature-extractor.ts';
 import { SpeechDetector } from '../../../src/pipeline/speech-detector.ts';
-import { decodeOggOpus } from '../../../tools/features/speaker-stream.ts';
+import { decodeOggOpus } from '../../../tools/audio/decode-ogg.ts';
 
 const clip = await decodeOggOpus(readFileSync(new URL('../../../assets/demo/1015_IEO_ANG_HI.opus', import.meta.url)));
 const silence = (seconds: number) => new Float32Array(seconds * 16_000);
