@@ -1,172 +1,105 @@
-// Evaluates the shipped model on a corpus, clip by clip through the live pipeline.
-import { loadManifest } from '../../src/models/manifest.ts';
-import { play, shippedModelDir, type OfflineCaller } from '../analyse/play.ts';
-import { createRandom } from '../callers/random.ts';
-import { readCorpus, type CorpusClip } from '../corpus/corpus.ts';
-import { corpusEmotions } from '../corpus/names.ts';
-import { bootstrapIntervals, calibrationError, figuresOf, type Figures, type Interval, type Verdict } from './figures.ts';
-import { Line, shuffled, trackOf } from './line.ts';
+// Evaluates models on a corpus, clip by clip through the live pipeline.
+import { choose, speakersOf, type Choice, type LeftOut } from './choose.ts';
+import { takeCurves, type Curves } from './curves.ts';
+import { deviationOf, figuresOf, meanOf } from './figures.ts';
 import { recordedNoise, whiteNoise } from './noise.ts';
 import { codecText, type EvaluationOptions } from './options.ts';
+import { Runs, verdictOf, type Heard } from './runs.ts';
+import { by, summarise, type Summary } from './summary.ts';
 
-/** All figures of an evaluation; ratios are 0 to 1. */
-export interface Evaluation {
+/** All figures of an evaluation. Those of several folds are of all their verdicts together. */
+export interface Evaluation extends Summary {
+  /** Name and version; of folds also how many. */
   readonly model: string;
-  readonly options: Omit<EvaluationOptions, 'codec' | 'data'> & { readonly codec: string };
-  readonly uar: number | null;
-  readonly accuracy: number | null;
-  readonly macroF1: number | null;
-  /** Of the clips' verdicts. */
-  readonly ece: number | null;
-  /** Of the windows' posteriors, which is what was calibrated. */
-  readonly eceOfWindows: number | null;
-  /** 95 %, by bootstrap over speakers. */
-  readonly intervals: Readonly<Record<'uar' | 'accuracy' | 'macroF1' | 'ece', Interval>> | null;
-  readonly perClassRecall: Readonly<Record<string, number | null>>;
-  readonly perSpeakerUar: Readonly<Record<string, number | null>>;
-  readonly bySex: Readonly<Record<string, { readonly uar: number | null; readonly clips: number; readonly speakers: number }>>;
+  readonly options: Pick<
+    EvaluationOptions,
+    'corpus' | 'split' | 'lossPercent' | 'noiseDb' | 'independent' | 'warmUp' | 'seed' | 'limit'
+  > & {
+    readonly codec: string;
+    /** What noise was added; null for none. */
+    readonly noise: string | null;
+  };
+  /** Null without folds. */
+  readonly folds: FoldFigures | null;
   readonly clips: number;
   /** Clips in which no window was scored; they count as errors. */
   readonly unheard: number;
   readonly windows: number;
+  /** Their names in order. */
   readonly speakers: readonly string[];
-  /** How many of them are of the corpus's train split: figures with any are not of strangers' voices. */
+  /** How many of them the model was trained on: figures with any are not of strangers' voices. */
   readonly trainSpeakers: number;
   /** Labels that both the corpus and the model have. */
   readonly labels: readonly string[];
-  /** `[intended][answered]`, in the order of `labels`. */
-  readonly confusion: readonly (readonly number[])[];
-  readonly leftOut: {
-    /** Clips by the label that the model does not have. */
-    readonly corpusLabels: Readonly<Record<string, number>>;
-    /** Labels of the model that the corpus does not have; answers are among the others. */
-    readonly modelLabels: readonly string[];
-  };
+  readonly leftOut: LeftOut;
+  /** Null where they were not asked for. */
+  readonly curves: Curves | null;
 }
 
-interface ScoredClip {
-  readonly sum: number[];
-  readonly windows: number[][];
+/** Figures of each fold by itself, and over the folds. */
+export interface FoldFigures {
+  readonly meanUar: number | null;
+  readonly deviationOfUar: number | null;
+  /** By the fold's name. */
+  readonly each: Readonly<
+    Record<
+      string,
+      Readonly<Record<'uar' | 'accuracy' | 'macroF1' | 'ece', number | null>> & { readonly clips: number; readonly speakers: number }
+    >
+  >;
 }
 
 /**
  * Runs an evaluation. A clip's verdict is the mean posterior of the windows that end within its utterances.
- * @param onProgress told of the callers done and of all
- * @throws Error if the folder does not hold clips of the corpus and split that the model has labels for.
+ * @param onProgress told of the callers done and of all, in each run
+ * @throws Error if the folder does not hold clips that the model has labels for, or a model was trained on a test speaker.
  */
 export async function evaluate(
   options: EvaluationOptions,
-  onProgress: (done: number, all: number) => void = () => undefined,
-  modelDir = shippedModelDir,
+  onProgress: (done: number, all: number, run: string) => void = () => undefined,
 ): Promise<Evaluation> {
-  const { manifest } = await loadManifest(modelDir);
-  const { clips, labels, leftOut } = await choose(options, manifest.labels);
-  const noise = options.noiseFrom === null ? whiteNoise : await recordedNoise(options.noiseFrom);
-  const lines = new Map<string, Line>();
-  const groups = Map.groupBy(clips, (clip) => (options.independent ? clip.path : clip.speaker));
-  for (const [name, ofCaller] of groups) lines.set(name, await Line.open(options, ofCaller, noise, name));
-  const scored = new Map<CorpusClip, ScoredClip>();
-  const kept = labels.map((label) => manifest.labels.indexOf(label));
-  let done = 0;
-  await play({
-    modelDir,
-    callers: [...lines].map(([name, line]): OfflineCaller => ({ track: trackOf(name, line.wire), media: () => line.media() })),
-    // Without smoothing a point is its window's own posterior; which windows make points does not depend on it.
-    smoothing: { alpha: 1 },
-    onOutput: (output) => {
-      if (output.kind === 'gap') throw new Error('Expected every window to be scored, got a gap');
-      if (output.kind === 'segment') return;
-      const { track, endSample, probabilities } = output.point;
-      const clip = lines.get(track.trackId)?.sent.findLast(({ startSample }) => startSample < endSample)?.clip;
-      if (clip === undefined) return;
-      const posterior = normalised(kept.map((index) => probabilities[index] ?? 0));
-      const entry = scored.get(clip) ?? { sum: labels.map(() => 0), windows: [] };
-      scored.set(clip, { sum: entry.sum.map((value, i) => value + (posterior[i] ?? 0)), windows: [...entry.windows, posterior] });
-    },
-    onPlayed: () => {
-      onProgress(++done, lines.size);
-    },
-  });
-  const verdicts = clips.map((clip): Verdict => {
-    const { speaker, sex, emotion } = clip;
-    const entry = scored.get(clip);
-    return { speaker, sex, truth: labels.indexOf(emotion), probabilities: entry === undefined ? null : normalised(entry.sum) };
-  });
-  const windows = clips.flatMap((clip) =>
-    (scored.get(clip)?.windows ?? []).map((probabilities) => ({ truth: labels.indexOf(clip.emotion), probabilities })),
-  );
-  const { data: _data, codec, ...rest } = options;
+  const choice = await choose(options);
+  const { labels, leftOut, trainSpeakers } = choice;
+  const noise = options.noiseFrom === null ? { source: whiteNoise, name: 'white' } : await recordedNoise(options.noiseFrom);
+  const runs = new Runs(options, choice, noise.source, onProgress);
+  const heard = await runs.main();
+  const { corpus, split, codec, lossPercent, noiseDb, independent, warmUp, seed, limit } = options;
   return {
-    model: `${manifest.name} ${manifest.version}`,
-    options: { ...rest, codec: codecText(codec) },
-    ...summary(figuresOf(verdicts, labels.length), labels),
-    eceOfWindows: calibrationError(windows),
-    intervals: bootstrapIntervals(verdicts, labels.length, createRandom(options.seed)),
-    perSpeakerUar: by(
-      verdicts,
-      ({ speaker }) => speaker,
-      (own) => figuresOf(own, labels.length).uar,
-    ),
-    bySex: by(
-      verdicts,
-      ({ sex }) => sex || 'unknown',
-      (own) => ({
-        uar: figuresOf(own, labels.length).uar,
-        clips: own.length,
-        speakers: speakersOf(own).length,
-      }),
-    ),
-    clips: clips.length,
-    unheard: verdicts.filter(({ probabilities }) => probabilities === null).length,
-    windows: windows.length,
-    speakers: speakersOf(clips),
-    trainSpeakers: speakersOf(clips.filter((clip) => clip.split === 'train')).length,
+    model: modelOf(choice, options.foldsDir !== null),
+    options: {
+      ...{ corpus, split, codec: codecText(codec), lossPercent, noiseDb, noise: noiseDb === null ? null : noise.name },
+      ...{ independent, warmUp, seed, limit },
+    },
+    ...summarise(heard, labels, seed),
+    folds: options.foldsDir === null ? null : foldFigures(heard, labels.length),
+    clips: heard.length,
+    unheard: heard.filter(({ windows }) => windows.length === 0).length,
+    windows: heard.reduce((sum, { windows }) => sum + windows.length, 0),
+    speakers: speakersOf(heard),
+    trainSpeakers,
     labels,
     leftOut,
+    curves: options.curves ? await takeCurves(runs, heard, labels.length, seed) : null,
   };
 }
 
-/** The clips to play, the labels that corpus and model share, and what is left out for want of the other. */
-async function choose(options: EvaluationOptions, modelLabels: readonly string[]) {
-  const { corpus, data, split, limit, seed } = options;
-  const all = await readCorpus(data);
-  const ofCorpus = all.filter((clip) => clip.corpus === corpus);
-  if (ofCorpus.length === 0) {
-    const others = [...new Set(all.map((clip) => clip.corpus ?? 'unknown names'))].join(', ');
-    throw new Error(`Expected clips of ${corpus} in ${data}, got ${all.length} of ${others}`);
-  }
-  const ofSplit = split === 'all' ? ofCorpus : ofCorpus.filter((clip) => clip.split === split);
-  const labels = modelLabels.filter((label) => corpusEmotions[corpus].includes(label));
-  const known = ofSplit.filter(({ emotion }) => labels.includes(emotion));
-  if (known.length === 0) {
-    const splits = [...new Set(ofCorpus.map((clip) => clip.split || 'none'))].join(', ');
-    throw new Error(
-      `Expected clips of ${corpus}'s ${split} split in ${data}, got none; the splits of its ${ofCorpus.length} clips: ${splits}`,
-    );
-  }
-  const corpusLabels = by(
-    ofSplit.filter(({ emotion }) => !labels.includes(emotion)),
-    ({ emotion }) => emotion,
-    ({ length }) => length,
+function modelOf({ parts }: Choice, areFolds: boolean): string {
+  const names = [...new Set(parts.map(({ manifest }) => `${manifest.name} ${manifest.version}`))].join(', ');
+  return areFolds ? `${parts.length} folds of ${names}` : names;
+}
+
+function foldFigures(heard: readonly Heard[], labelCount: number): FoldFigures {
+  const each = by(
+    heard,
+    ({ model }) => model,
+    (own) => {
+      const { uar, accuracy, macroF1, ece } = figuresOf(
+        own.map((clip) => verdictOf(clip)),
+        labelCount,
+      );
+      return { uar, accuracy, macroF1, ece, clips: own.length, speakers: speakersOf(own).length };
+    },
   );
-  const clips = limit === null ? known : shuffled(known, createRandom(seed)).slice(0, limit);
-  return { clips, labels, leftOut: { corpusLabels, modelLabels: modelLabels.filter((label) => !labels.includes(label)) } };
-}
-
-function summary({ perClassRecall, ...figures }: Figures, labels: readonly string[]) {
-  return { ...figures, perClassRecall: Object.fromEntries(labels.map((label, i) => [label, perClassRecall[i] ?? null])) };
-}
-
-function speakersOf(of: readonly { readonly speaker: string }[]): string[] {
-  return [...new Set(of.map(({ speaker }) => speaker))].toSorted();
-}
-
-function by<T, V>(items: readonly T[], key: (item: T) => string, value: (own: readonly T[]) => V): Record<string, V> {
-  const groups = [...Map.groupBy(items, key)].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(groups.map(([name, own]) => [name, value(own)]));
-}
-
-function normalised(values: readonly number[]): number[] {
-  const sum = values.reduce((total, value) => total + value, 0);
-  return values.map((value) => value / sum);
+  const uars = Object.values(each).map(({ uar }) => uar);
+  return { meanUar: meanOf(uars), deviationOfUar: deviationOf(uars), each };
 }

@@ -1,5 +1,4 @@
-// Figures of merit of a classifier: recall, F1, calibration, and how sure of them one can be.
-import type { Random } from '../callers/random.ts';
+// Figures of merit of a classifier: recall, F1, calibration.
 
 /** The answer to one clip. */
 export interface Verdict {
@@ -11,6 +10,8 @@ export interface Verdict {
   /** Mean posterior of the clip's windows, by label; null where no window of it was scored. */
   readonly probabilities: readonly number[] | null;
 }
+
+type Answer = Pick<Verdict, 'truth'> & { readonly probabilities: ArrayLike<number> };
 
 /** The figures of some verdicts. Ratios are 0 to 1; null where there is nothing to take them of. */
 export interface Figures {
@@ -27,50 +28,65 @@ export interface Figures {
   readonly confusion: readonly (readonly number[])[];
 }
 
-/** Bounds that 95 % of the resampled figures lie between. */
-export type Interval = readonly [low: number, high: number];
+/** All that figures are taken of, as counts that can be added up. */
+export interface Tally {
+  /** Clips by intended label. */
+  readonly intended: readonly number[];
+  /** Row-major `[intended][answered]`. */
+  readonly answered: readonly number[];
+  /** By bin of confidence: how many more were right than the confidence promised. */
+  readonly gaps: readonly number[];
+}
 
 const bins = 15;
-const resamples = 1000;
 
 /** Takes the figures. A clip without a verdict counts as an error. */
 export function figuresOf(verdicts: readonly Verdict[], labelCount: number): Figures {
-  const confusion = Array.from({ length: labelCount }, () => new Array<number>(labelCount).fill(0));
-  const totals = new Array<number>(labelCount).fill(0);
+  return figuresOfTally(tallyOf(verdicts, labelCount));
+}
+
+/** Counts verdicts up. */
+export function tallyOf(verdicts: readonly Pick<Verdict, 'truth' | 'probabilities'>[], labelCount: number): Tally {
+  const intended = new Array<number>(labelCount).fill(0);
+  const answered = new Array<number>(labelCount * labelCount).fill(0);
   for (const { truth, probabilities } of verdicts) {
-    totals[truth] = (totals[truth] ?? 0) + 1;
-    const row = confusion[truth];
-    if (probabilities === null || row === undefined) continue;
-    const answered = leaderOf(probabilities);
-    row[answered] = (row[answered] ?? 0) + 1;
+    intended[truth] = (intended[truth] ?? 0) + 1;
+    if (probabilities === null) continue;
+    const cell = truth * labelCount + leaderOf(probabilities);
+    answered[cell] = (answered[cell] ?? 0) + 1;
   }
+  return { intended, answered, gaps: confidenceGaps(verdicts.flatMap(withAnswer)) };
+}
+
+/** The counts of several groups together; at least one group. */
+export function sumOf(tallies: readonly Tally[]): Tally {
+  const sum = { intended: [] as number[], answered: [] as number[], gaps: [] as number[] };
+  for (const tally of tallies) {
+    for (const key of ['intended', 'answered', 'gaps'] as const) {
+      const into = sum[key];
+      tally[key].forEach((value, i) => (into[i] = (into[i] ?? 0) + value));
+    }
+  }
+  return sum;
+}
+
+/** The figures of what was counted. */
+export function figuresOfTally({ intended, answered, gaps }: Tally): Figures {
+  const confusion = intended.map((_, i) => answered.slice(i * intended.length, (i + 1) * intended.length));
   const hits = confusion.map((row, i) => row[i] ?? 0);
-  const recalls = hits.map((hit, i) => (totals[i] === 0 ? null : hit / (totals[i] ?? 1)));
+  const recalls = hits.map((hit, i) => ratioOf(hit, intended[i] ?? 0));
   const scores = hits.map((hit, i) => {
-    const answered = confusion.reduce((sum, row) => sum + (row[i] ?? 0), 0);
-    return totals[i] === 0 ? null : (2 * hit) / ((totals[i] ?? 0) + answered);
+    const given = confusion.reduce((sum, row) => sum + (row[i] ?? 0), 0);
+    return intended[i] === 0 ? null : (2 * hit) / ((intended[i] ?? 0) + given);
   });
   return {
     uar: meanOf(recalls),
-    accuracy: verdicts.length === 0 ? null : hits.reduce((sum, hit) => sum + hit, 0) / verdicts.length,
+    accuracy: ratioOf(total(hits), total(intended)),
     macroF1: meanOf(scores),
-    ece: calibrationError(verdicts.flatMap(({ truth, probabilities }) => (probabilities === null ? [] : [{ truth, probabilities }]))),
+    ece: ratioOf(total(gaps.map(Math.abs)), total(answered)),
     perClassRecall: recalls,
     confusion,
   };
-}
-
-/** Mean gap between confidence and accuracy over bins of equal width (C. Guo et al., ICML 2017), weighted by their size. */
-export function calibrationError(answers: readonly { readonly truth: number; readonly probabilities: ArrayLike<number> }[]): number | null {
-  if (answers.length === 0) return null;
-  const gaps = new Float64Array(bins);
-  for (const { truth, probabilities } of answers) {
-    const leader = leaderOf(probabilities);
-    const confidence = probabilities[leader] ?? 0;
-    const bin = Math.min(bins - 1, Math.floor(confidence * bins));
-    gaps[bin] = (gaps[bin] ?? 0) + Number(leader === truth) - confidence;
-  }
-  return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / answers.length;
 }
 
 /** Index of the greatest value, the first of several. */
@@ -80,36 +96,43 @@ export function leaderOf(values: ArrayLike<number>): number {
   return best;
 }
 
-/**
- * 95 % intervals by the percentile bootstrap over speakers: clips of one speaker are not independent, so speakers are
- * drawn anew, each with all clips. Null with fewer than two speakers.
- */
-export function bootstrapIntervals(
-  verdicts: readonly Verdict[],
-  labelCount: number,
-  random: Random,
-): Record<'uar' | 'accuracy' | 'macroF1' | 'ece', Interval> | null {
-  const speakers = [...Map.groupBy(verdicts, ({ speaker }) => speaker).values()];
-  if (speakers.length < 2) return null;
-  const drawn = Array.from({ length: resamples }, () => {
-    const sample = speakers.flatMap(() => speakers[Math.floor(random() * speakers.length)] ?? []);
-    return figuresOf(sample, labelCount);
-  });
-  const interval = (name: 'uar' | 'accuracy' | 'macroF1' | 'ece'): Interval => {
-    const values = drawn.flatMap((figures) => figures[name] ?? []).toSorted((a, b) => a - b);
-    return [quantile(values, 0.025), quantile(values, 0.975)];
-  };
-  return { uar: interval('uar'), accuracy: interval('accuracy'), macroF1: interval('macroF1'), ece: interval('ece') };
-}
-
-function quantile(sorted: readonly number[], at: number): number {
-  const position = at * (sorted.length - 1);
-  const low = sorted[Math.floor(position)] ?? NaN;
-  const high = sorted[Math.ceil(position)] ?? NaN;
-  return low + (high - low) * (position - Math.floor(position));
-}
-
-function meanOf(values: readonly (number | null)[]): number | null {
+/** Mean of the values that are known. */
+export function meanOf(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
-  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
+  return ratioOf(total(known), known.length);
+}
+
+/** Standard deviation of a population of which the known values are a sample; null of fewer than two. */
+export function deviationOf(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  const mean = meanOf(known);
+  if (mean === null || known.length < 2) return null;
+  return Math.sqrt(total(known.map((value) => (value - mean) ** 2)) / (known.length - 1));
+}
+
+/**
+ * How many more answers were right than their confidence promised, by bin of equal width. The mean gap is the expected
+ * calibration error (C. Guo et al., ICML 2017).
+ */
+function confidenceGaps(answers: readonly Answer[]): number[] {
+  const gaps = new Array<number>(bins).fill(0);
+  for (const { truth, probabilities } of answers) {
+    const leader = leaderOf(probabilities);
+    const confidence = probabilities[leader] ?? 0;
+    const bin = Math.min(bins - 1, Math.floor(confidence * bins));
+    gaps[bin] = (gaps[bin] ?? 0) + Number(leader === truth) - confidence;
+  }
+  return gaps;
+}
+
+function withAnswer({ truth, probabilities }: Pick<Verdict, 'truth' | 'probabilities'>): Answer[] {
+  return probabilities === null ? [] : [{ truth, probabilities }];
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function ratioOf(part: number, whole: number): number | null {
+  return whole === 0 ? null : part / whole;
 }

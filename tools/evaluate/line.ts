@@ -13,13 +13,20 @@ import type { EvaluationOptions } from './options.ts';
 export interface SentClip {
   readonly clip: CorpusClip;
   readonly startSample: number;
+  /** Played to let the running statistics settle, not to be scored. */
+  readonly warmUp: boolean;
 }
 
 /** What a {@link Line} needs to know. */
-export type LineOptions = Pick<EvaluationOptions, 'data' | 'codec' | 'lossPercent' | 'noiseDb' | 'seed'>;
+export interface LineOptions extends Pick<EvaluationOptions, 'data' | 'codec' | 'lossPercent' | 'noiseDb' | 'seed'> {
+  /** Whether all clips play once, in an order of their own, before those that are to be scored. */
+  readonly warmUp: boolean;
+  /** Pause after each clip, drawn between these. */
+  readonly pauseMs: { readonly least: number; readonly most: number };
+}
 
-/** Pauses between clips, ms: always longer than the 400 ms after which an utterance has ended. */
-const pauseMs = { least: 600, most: 1600 };
+/** Pauses between clips as in a call: always longer than the 400 ms after which an utterance has ended. */
+export const callPauseMs = { least: 600, most: 1600 };
 const samplesPerMs = 16;
 
 /**
@@ -62,16 +69,15 @@ export class Line {
 
   /** The caller's media in order. */
   async *media(): AsyncGenerator<Media> {
-    const { codec, data, lossPercent } = this.#options;
-    const order = this.#randomOf('order');
+    const { codec, data, lossPercent, pauseMs } = this.#options;
     const noise = this.#randomOf('noise');
     const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#randomOf('loss')) : undefined);
     const encoder = await openEncoder(codec);
     try {
-      for (const clip of shuffled(this.#clips, order)) {
+      for (const { clip, random, warmUp } of this.#order()) {
         const recording = await readRecording(join(data, clip.path));
-        const pauseSamples = Math.round((pauseMs.least + order() * (pauseMs.most - pauseMs.least)) * samplesPerMs);
-        this.sent.push({ clip, startSample: sender.positionSamples });
+        const pauseSamples = Math.round((pauseMs.least + random() * (pauseMs.most - pauseMs.least)) * samplesPerMs);
+        this.sent.push({ clip, startSample: sender.positionSamples, warmUp });
         if (this.wire === 'opus' && encoder === null && recording.kind === 'opus') yield* ownPackets(sender, recording, pauseSamples);
         else {
           const samples = await this.#heard(await samplesOf(recording), pauseSamples, noise);
@@ -82,6 +88,17 @@ export class Line {
     } finally {
       encoder?.close();
     }
+  }
+
+  /** Warming up changes nothing in the order and the pauses of the clips that are to be scored. */
+  *#order(): Generator<{ clip: CorpusClip; random: Random; warmUp: boolean }> {
+    if (this.#options.warmUp) yield* this.#pass('warm-up', true);
+    yield* this.#pass('order', false);
+  }
+
+  *#pass(purpose: string, warmUp: boolean): Generator<{ clip: CorpusClip; random: Random; warmUp: boolean }> {
+    const random = this.#randomOf(purpose);
+    for (const clip of shuffled(this.#clips, random)) yield { clip, random, warmUp };
   }
 
   /** A clip and the pause after it, in whole packets, with the noise that goes on through both. */

@@ -1,4 +1,4 @@
-// Command: how well the shipped model does on a corpus, through the live pipeline.
+// Command: how well a model does on a corpus, through the live pipeline.
 import { writeFile } from 'node:fs/promises';
 import { messageOf } from '../../src/errors.ts';
 import { evaluate } from './evaluate.ts';
@@ -17,10 +17,10 @@ async function main(): Promise<void> {
   if (json !== null) await writeFile(json, `${JSON.stringify(evaluation, null, 1)}\n`);
 }
 
-/** Once for each twentieth of the callers. */
-function progress(done: number, all: number): void {
-  const step = Math.ceil(all / 20);
-  if (done % step === 0 || done === all) process.stderr.write(`${done} of ${all} callers\n`);
+/** Once for each tenth of the callers. */
+function progress(done: number, all: number, run: string): void {
+  const step = Math.ceil(all / 10);
+  if (done % step === 0 || done === all) process.stderr.write(`${run}: ${done} of ${all} callers\n`);
 }
 
 await main().catch((error: unknown) => {

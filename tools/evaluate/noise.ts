@@ -1,12 +1,22 @@
 // Adds noise to speech at a given ratio: white, or from recordings.
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { readRecording, samplesOf } from '../audio/recording.ts';
 import type { Random } from '../callers/random.ts';
 
 /** Makes `count` samples of noise, of whatever level. */
 export type NoiseSource = (count: number, random: Random) => Promise<Float32Array>;
 
+/** Noise, and where it comes from in a person's words. */
+export interface NamedNoise {
+  readonly source: NoiseSource;
+  readonly name: string;
+}
+
+/** Clips of ESC-10 and ESC-50: fold, clip, take, perhaps class: `5-117118-A-42.wav`. */
+const escName = /^([1-5])-\d+-[A-Z](?:-\d+)?\.\w+$/;
+/** The fold of ESC that is for evaluation; the others are for the augmentation of training data. */
+const evaluationFold = '5';
 const frameSamples = 320;
 /** Frames this far below the loudest one are no speech, dB. */
 const activeRangeDb = 30;
@@ -17,15 +27,25 @@ export const whiteNoise: NoiseSource = (count, random) =>
   Promise.resolve(Float32Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())));
 
 /**
- * Noise from a folder's recordings: one drawn at random each time, from a random place on, repeated as needed.
+ * Noise from a folder's recordings: one drawn at random each time, from a random place on, repeated as needed. Where the
+ * names are those of ESC's clips, the ones of fold 5 alone, for training may have heard the others.
  * @throws Error if the folder holds none.
  */
-export async function recordedNoise(folder: string): Promise<NoiseSource> {
+export async function recordedNoise(folder: string): Promise<NamedNoise> {
   const names = await readdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw new Error(`Expected a folder of noise at ${folder}, but it cannot be read`, { cause });
   });
-  const files = names.filter((name) => /\.(?:wav|flac|opus|ogg)$/i.test(name)).toSorted();
-  if (files.length === 0) throw new Error(`Expected recordings of noise in ${folder}, got none`);
+  const all = names.filter((name) => /\.(?:wav|flac|opus|ogg)$/i.test(name)).toSorted();
+  const ofEsc = all.filter((name) => escName.test(basename(name)));
+  const files = ofEsc.length === 0 ? all : ofEsc.filter((name) => basename(name).startsWith(evaluationFold));
+  if (files.length === 0) {
+    throw new Error(`Expected recordings of noise in ${folder}${ofEsc.length === 0 ? '' : " of ESC's fold 5"}, got none`);
+  }
+  const name = ofEsc.length === 0 ? `${files.length} recordings` : `${files.length} recordings of ESC's fold ${evaluationFold}`;
+  return { source: drawnFrom(folder, files), name };
+}
+
+function drawnFrom(folder: string, files: readonly string[]): NoiseSource {
   return async (count, random) => {
     const recording = await samplesOf(await readRecording(join(folder, files[Math.floor(random() * files.length)] ?? '')));
     const start = Math.floor(random() * recording.length);

@@ -1,6 +1,8 @@
 // The options of an evaluation, read from the command line and checked.
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { CorpusName } from '../corpus/names.ts';
+import { shippedModelDir } from '../analyse/play.ts';
+import { corpusNames, type CorpusName } from '../corpus/names.ts';
 
 /** What happens to the audio between speaker and server. */
 export type Codec = { readonly name: 'none' | 'pcmu' } | { readonly name: 'opus'; readonly kbps: number };
@@ -11,33 +13,56 @@ export interface EvaluationOptions {
   /** Folder of the corpus. */
   readonly data: string;
   readonly split: 'train' | 'validation' | 'test' | 'all';
+  /** Only these speakers; null for all. */
+  readonly speakers: readonly string[] | null;
+  /** Folder of the model's manifest. */
+  readonly modelDir: string;
+  /** Folder of `fold-0`, `fold-1`, …, each with a model and the speakers it is to be tested on; null for one model. */
+  readonly foldsDir: string | null;
   readonly codec: Codec;
   /** Packets that the network loses, percent. */
   readonly lossPercent: number;
   /** Signal-to-noise ratio of added noise, dB; null for none. */
   readonly noiseDb: number | null;
-  /** Folder of recordings to take noise from; white noise where null. */
+  /** Folder of recordings to take noise from, of ESC's those of fold 5 alone; white noise where null. */
   readonly noiseFrom: string | null;
   /** Whether each clip is a new caller; otherwise each speaker is one. */
   readonly independent: boolean;
+  /** Whether each caller's clips all play once before, unscored, so that the running statistics are full. */
+  readonly warmUp: boolean;
+  /** Whether the curves over speech heard, time in the call and confidence are taken too: nine more times the clips. */
+  readonly curves: boolean;
   readonly seed: number;
   /** Most clips, drawn at random; null for all. */
   readonly limit: number | null;
 }
 
-export const usage = `Usage: npm run evaluate -- --corpus crema-d|ravdess --data DIR [options]
+export const usage = `Usage: npm run evaluate -- --corpus NAME --data DIR [options]
 
-  --corpus NAME      crema-d or ravdess
+  --corpus NAME      ${corpusNames.join(', ')}
   --data DIR         the corpus: its official layout (WAV, FLAC or Ogg Opus), or a folder with manifest.csv
   --split NAME       train, validation, test or all (default); by speaker, CREMA-D alone has one
+  --speakers LIST    only these speakers: a,b,c or a file of their names
+  --model DIR        folder of a model's manifest; by default the model that ships
+  --folds DIR        DIR/fold-0, fold-1, …: each model on the test speakers of its speakers.json, pooled
   --codec CODEC      none (default: Opus clips as their own packets, others as samples), pcmu, or opus:KBPS
   --loss PERCENT     packets lost in bursts of 3 on average
   --noise DB         white noise, at this ratio to each clip's speech; write --noise=-5 below 0
-  --noise-from DIR   noise from the recordings of a folder, in the place of white noise
+  --noise-from DIR   noise from the recordings of a folder, in the place of white noise; of ESC-10 and ESC-50 fold 5 alone
   --independent      each clip is a new caller (otherwise each speaker is one, whose clips play in random order)
+  --warm-up          each caller's clips all play once before, unscored: full statistics from the first clip on
+  --curves           also by seconds of speech heard, by time in the call, and by confidence
   --seed N           of order, pauses, loss, noise and intervals; by default 1
   --limit N          only N clips, drawn at random
   --json FILE        all figures as JSON`;
+
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+const texts = {
+  ...{ corpus: text, data: text, split: text, speakers: text, model: text, folds: text, codec: text, loss: text },
+  ...{ noise: text, 'noise-from': text, seed: text, limit: text, json: text },
+};
+const flags = { independent: flag, 'warm-up': flag, curves: flag, help: flag };
 
 const splits = ['train', 'validation', 'test', 'all'] as const;
 
@@ -46,44 +71,38 @@ const splits = ['train', 'validation', 'test', 'all'] as const;
  * @throws Error that says which option is not as expected.
  */
 export function readOptions(args: readonly string[]): (EvaluationOptions & { readonly json: string | null }) | null {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean' } as const;
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...{
-        corpus: text,
-        data: text,
-        split: text,
-        codec: text,
-        loss: text,
-        noise: text,
-        'noise-from': text,
-        seed: text,
-        limit: text,
-        json: text,
-      },
-      independent: flag,
-      help: flag,
-    },
-  });
+  const { values } = parseArgs({ args: [...args], options: { ...texts, ...flags } });
   if (values.help === true) return null;
-  const { corpus, data, split = 'all' } = values;
-  if (corpus !== 'crema-d' && corpus !== 'ravdess') throw expected('--corpus', 'crema-d or ravdess', corpus);
+  const { corpus, data, split = 'all', speakers } = values;
+  const knownCorpus = corpusNames.find((name) => name === corpus);
+  if (knownCorpus === undefined) throw expected('--corpus', `one of ${corpusNames.join(', ')}`, corpus);
   if (data === undefined || data === '') throw expected('--data', 'the folder of the corpus', data);
-  const known = splits.find((name) => name === split);
-  if (known === undefined) throw expected('--split', 'train, validation, test or all', split);
+  const knownSplit = splits.find((name) => name === split);
+  if (knownSplit === undefined) throw expected('--split', 'train, validation, test or all', split);
+  if (speakers?.trim() === '') throw expected('--speakers', 'a,b,c or a file of names', speakers);
   const noiseDb = values.noise === undefined ? null : number('--noise', values.noise, -20, 100);
   if (values['noise-from'] !== undefined && noiseDb === null) throw new Error('Expected --noise DB with --noise-from, got none');
+  for (const name of ['model', 'split', 'speakers'] as const) {
+    if (values.folds !== undefined && values[name] !== undefined) throw excludes('--folds', `--${name}`, 'each fold says its own');
+  }
+  for (const name of ['warm-up', 'curves'] as const) {
+    if (values.independent === true && values[name] === true) throw excludes('--independent', `--${name}`, 'a new caller has no past');
+  }
+  if (values['warm-up'] === true && values.curves === true) throw excludes('--warm-up', '--curves', 'they hold its figures too');
   return {
-    corpus,
+    corpus: knownCorpus,
     data,
-    split: known,
+    split: knownSplit,
+    speakers: speakers === undefined ? null : readSpeakers(speakers),
+    modelDir: values.model ?? shippedModelDir,
+    foldsDir: values.folds ?? null,
     codec: readCodec(values.codec ?? 'none'),
     lossPercent: number('--loss', values.loss ?? '0', 0, 90),
     noiseDb,
     noiseFrom: values['noise-from'] ?? null,
     independent: values.independent === true,
+    warmUp: values['warm-up'] === true,
+    curves: values.curves === true,
     seed: whole('--seed', values.seed ?? '1', 0),
     limit: values.limit === undefined ? null : whole('--limit', values.limit, 1),
     json: values.json ?? null,
@@ -93,6 +112,13 @@ export function readOptions(args: readonly string[]): (EvaluationOptions & { rea
 /** The codec as it is written on the command line. */
 export function codecText(codec: Codec): string {
   return codec.name === 'opus' ? `opus:${codec.kbps}` : codec.name;
+}
+
+/** Names in the file where there is one of that name, else in the text itself, between commas or white space. */
+function readSpeakers(given: string): readonly string[] {
+  const names = (existsSync(given) ? readFileSync(given, 'utf8') : given).split(/[\s,]+/).filter((name) => name !== '');
+  if (names.length === 0) throw expected('--speakers', 'names of speakers', 'a file without any');
+  return [...new Set(names)];
 }
 
 function readCodec(text: string): Codec {
@@ -112,6 +138,10 @@ function whole(name: string, text: string, least: number): number {
   const value = number(name, text, least, 2 ** 32 - 1);
   if (!Number.isInteger(value)) throw expected(name, 'a whole number', text);
   return value;
+}
+
+function excludes(name: string, other: string, why: string): Error {
+  return new Error(`Expected ${name} without ${other}, got both: ${why}`);
 }
 
 function expected(name: string, what: string, got: string | undefined): Error {

@@ -1,48 +1,79 @@
 // An evaluation as text for a person.
-import type { Evaluation } from './evaluate.ts';
+import type { Interval } from './bootstrap.ts';
+import type { Evaluation, FoldFigures } from './evaluate.ts';
+import { curveTables } from './report-curves.ts';
+import { ratio, range, table } from './text.ts';
+
+const titles = { uar: 'UAR', accuracy: 'accuracy', macroF1: 'macro-F1', ece: 'ECE', eceOfWindows: 'ECE, windows' } as const;
+const titleWidth = 14;
 
 /** Lines of text, without the last line break. */
 export function report(evaluation: Evaluation): string {
-  const { options, labels, confusion, perClassRecall, perSpeakerUar, bySex, leftOut } = evaluation;
-  const callers = options.independent ? 'each clip a new caller' : 'each speaker one caller';
-  const noise = options.noiseDb === null ? 'none' : `${options.noiseDb} dB ${options.noiseFrom === null ? 'white' : 'recorded'}`;
-  const heading = [
-    `${evaluation.model} on ${options.corpus}, split ${options.split}: ${evaluation.clips} clips of ${evaluation.speakers.length} speakers, ${callers}`,
-    `codec ${options.codec}, loss ${options.lossPercent} %, noise ${noise}, seed ${options.seed}; ${evaluation.windows} windows scored`,
-  ];
-  const omitted = Object.entries(leftOut.corpusLabels).map(([label, clips]) => `${label} (${clips} clips)`);
-  if (omitted.length > 0) heading.push(`left out, for the model has no such label: ${omitted.join(', ')}`);
-  if (leftOut.modelLabels.length > 0) heading.push(`left out, for the corpus has no such label: ${leftOut.modelLabels.join(', ')}`);
-  if (evaluation.unheard > 0) heading.push(`no speech was heard in ${evaluation.unheard} clips, which count as errors`);
-  if (evaluation.trainSpeakers > 0) {
-    heading.push(`${evaluation.trainSpeakers} of the speakers are of the train split: this is not how the model does on strangers`);
-  }
-  const headline = (['uar', 'accuracy', 'macroF1', 'ece'] as const).map((name) => {
-    const interval = evaluation.intervals?.[name];
-    const range = interval === undefined ? '' : `  (95 %: ${ratio(interval[0])} to ${ratio(interval[1])})`;
-    return `${titles[name].padEnd(14)}${ratio(evaluation[name])}${range}`;
-  });
-  const uars = Object.values(perSpeakerUar).filter((uar) => uar !== null);
-  const width = Math.max(...labels.map((label) => label.length)) + 1;
-  const rows = labels.map((label, i) => {
-    const cells = (confusion[i] ?? []).map((count) => String(count).padStart(width)).join('');
-    return `${label.padEnd(width)}${cells}${ratio(perClassRecall[label] ?? null).padStart(8)}`;
-  });
+  const { intervals, speakerSpread, folds, curves } = evaluation;
+  const figures = (['uar', 'accuracy', 'macroF1', 'ece', 'eceOfWindows'] as const).map((name) =>
+    figure(titles[name], evaluation[name], intervals?.[name]),
+  );
+  const { mean, deviation, least, most } = speakerSpread;
   return [
-    ...heading,
+    ...heading(evaluation),
     '',
-    ...headline,
-    `${'ECE, windows'.padEnd(14)}${ratio(evaluation.eceOfWindows)}`,
-    `${'speakers'.padEnd(14)}UAR ${ratio(Math.min(...uars))} to ${ratio(Math.max(...uars))}`,
-    ...Object.entries(bySex).map(([sex, own]) => `${sex.padEnd(14)}UAR ${ratio(own.uar)}, ${own.clips} clips of ${own.speakers} speakers`),
+    ...figures,
     '',
-    `${''.padEnd(width)}${labels.map((label) => label.padStart(width)).join('')}  recall   (rows: intended, columns: answered)`,
-    ...rows,
+    figure('speakers: UAR', mean, intervals?.speakerSpread.mean),
+    `${figure('  deviation', deviation, intervals?.speakerSpread.deviation)}, from ${ratio(least)} to ${ratio(most)}`,
+    ...sexes(evaluation),
+    ...(folds === null ? [] : ['', ...foldTable(folds)]),
+    '',
+    ...confusionTable(evaluation),
+    ...(curves === null ? [] : curveTables(curves)),
   ].join('\n');
 }
 
-const titles = { uar: 'UAR', accuracy: 'accuracy', macroF1: 'macro-F1', ece: 'ECE' };
+function heading(evaluation: Evaluation): string[] {
+  const { options, leftOut, clips, speakers, unheard, trainSpeakers, windows, model } = evaluation;
+  const callers = options.independent ? 'each clip a new caller' : 'each speaker one caller';
+  const warm = options.warmUp ? ' whose clips were all heard before' : '';
+  const noise = options.noiseDb === null ? 'none' : `${options.noiseDb} dB ${options.noise ?? ''}`;
+  const lines = [
+    `${model} on ${options.corpus}, split ${options.split}: ${clips} clips of ${speakers.length} speakers, ${callers}${warm}`,
+    `codec ${options.codec}, loss ${options.lossPercent} %, noise ${noise}, seed ${options.seed}; ${windows} windows scored`,
+  ];
+  const omitted = Object.entries(leftOut.corpusLabels).map(([label, count]) => `${label} (${count} clips)`);
+  if (omitted.length > 0) lines.push(`left out, for the model has no such label: ${omitted.join(', ')}`);
+  if (leftOut.modelLabels.length > 0) lines.push(`left out, for the corpus has no such label: ${leftOut.modelLabels.join(', ')}`);
+  if (leftOut.speakers.length > 0) lines.push(`left out, for no fold tests them: ${leftOut.speakers.length} speakers`);
+  if (unheard > 0) lines.push(`no speech was heard in ${unheard} clips, which count as errors`);
+  if (trainSpeakers > 0) {
+    lines.push(`the model was trained on ${trainSpeakers} of the speakers: this is not how it does on strangers`);
+  }
+  return lines;
+}
 
-function ratio(value: number | null): string {
-  return value === null ? '-' : value.toFixed(3).replace(/^0/, '');
+function figure(title: string, value: number | null, interval: Interval | null | undefined): string {
+  return `${title.padEnd(titleWidth)}${ratio(value)}${interval ? `  (95 %: ${range(interval)})` : ''}`;
+}
+
+function sexes({ bySex }: Evaluation): string[] {
+  return Object.entries(bySex).map(
+    ([sex, own]) => `${figure(`${sex}: UAR`, own.uar, own.interval)}, ${own.clips} clips of ${own.speakers} speakers`,
+  );
+}
+
+function foldTable({ each, meanUar, deviationOfUar }: FoldFigures): string[] {
+  const rows = Object.entries(each).map(([name, { speakers, clips, uar, accuracy, macroF1, ece }]) => [
+    ...[name, String(speakers), String(clips)],
+    ...[uar, accuracy, macroF1, ece].map(ratio),
+  ]);
+  return [
+    ...table(['fold', 'speakers', 'clips', 'UAR', 'accuracy', 'macro-F1', 'ECE'], rows),
+    `mean UAR of the folds ${ratio(meanUar)}, deviation ${ratio(deviationOfUar)}`,
+  ];
+}
+
+function confusionTable({ labels, confusion, perClassRecall, intervals }: Evaluation): string[] {
+  const rows = labels.map((label, i) => {
+    const interval = intervals?.perClassRecall[label];
+    return [label, ...(confusion[i] ?? []).map(String), ratio(perClassRecall[label] ?? null), interval ? range(interval) : ''];
+  });
+  return table(['intended', ...labels, 'recall', intervals === null ? '' : '95 %'], rows);
 }

@@ -2,24 +2,34 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readRecording, samplesOf } from '../../../tools/audio/recording.ts';
 import { writeWav } from '../../../tools/audio/wav.ts';
 import { createRandom } from '../../../tools/callers/random.ts';
 import { createOpusEncoder, createPcmuEncoder } from '../../../tools/evaluate/encoders.ts';
 import { evaluate } from '../../../tools/evaluate/evaluate.ts';
-import { bootstrapIntervals, calibrationError, figuresOf, type Verdict } from '../../../tools/evaluate/figures.ts';
+import { bootstrap, type Interval } from '../../../tools/evaluate/bootstrap.ts';
+import { deviationOf, figuresOf, figuresOfTally, sumOf, tallyOf, type Verdict } from '../../../tools/evaluate/figures.ts';
 import { burstLoss } from '../../../tools/evaluate/network.ts';
 import { addNoise, recordedNoise, whiteNoise } from '../../../tools/evaluate/noise.ts';
 import { readOptions, type EvaluationOptions } from '../../../tools/evaluate/options.ts';
 import { report } from '../../../tools/evaluate/report.ts';
+import { shippedModelDir } from '../../../tools/analyse/play.ts';
 import { createOpusDecoder } from '../../../src/pipeline/opus-codec.ts';
+
+// Real models score real clips, perhaps beside a training run.
+vi.setConfig({ testTimeout: 120_000 });
 
 const demo = new URL('../../../assets/demo/', import.meta.url).pathname;
 const plain: EvaluationOptions = {
   ...{ corpus: 'crema-d', data: demo, split: 'all', codec: { name: 'none' }, lossPercent: 0, noiseDb: null, noiseFrom: null },
-  ...{ independent: false, seed: 1, limit: 12 },
+  ...{ independent: false, seed: 1, limit: 12, speakers: null, modelDir: shippedModelDir, foldsDir: null, warmUp: false, curves: false },
 };
+
+function expectWithin(interval: Interval | null | undefined, value: number | null): void {
+  expect(interval?.[0]).toBeLessThanOrEqual(value! + 1e-9);
+  expect(interval?.[1]).toBeGreaterThanOrEqual(value! - 1e-9);
+}
 
 let folder: string;
 beforeAll(() => {
@@ -40,12 +50,21 @@ describe('evaluate', () => {
     expect(Object.values(all.perClassRecall)).toEqual(recalls);
     expect(all.uar).toBeCloseTo(recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length);
     expect(all.uar).toBeGreaterThan(0.5);
-    expect(all.intervals?.uar[0]).toBeLessThanOrEqual(all.uar!);
-    expect(all.intervals?.uar[1]).toBeGreaterThanOrEqual(all.uar!);
+    const { intervals, speakerSpread, bySex } = all;
+    expectWithin(intervals?.uar, all.uar);
+    expectWithin(intervals?.eceOfWindows, all.eceOfWindows);
+    expect(Object.keys(intervals?.perClassRecall ?? {})).toEqual(all.labels);
+    for (const label of all.labels) expectWithin(intervals?.perClassRecall[label], all.perClassRecall[label]!);
+    expectWithin(intervals?.speakerSpread.mean, speakerSpread.mean);
+    expect(intervals?.speakerSpread.deviation?.[0]).toBeGreaterThan(0);
     expect(Object.keys(all.perSpeakerUar)).toEqual(all.speakers);
+    const uars = Object.values(all.perSpeakerUar).map((uar) => uar!);
+    expect(speakerSpread).toMatchObject({ least: Math.min(...uars), most: Math.max(...uars), deviation: deviationOf(uars) });
+    expect(Object.values(bySex).reduce((sum, { speakers }) => sum + speakers, 0)).toBe(all.speakers.length);
+    for (const own of Object.values(bySex)) if (own.speakers > 1) expectWithin(own.interval, own.uar);
     expect(all.trainSpeakers).toBe(0);
-    expect(report(all)).not.toContain('train split');
-    expect(report({ ...all, trainSpeakers: 3 })).toContain('3 of the speakers are of the train split');
+    expect(report(all)).not.toContain('trained on');
+    expect(report({ ...all, trainSpeakers: 3 })).toContain('the model was trained on 3 of the speakers');
     expect(report(all)).toContain(`UAR           ${all.uar!.toFixed(3).slice(1)}  (95 %:`);
   });
 
@@ -62,6 +81,7 @@ describe('evaluate', () => {
     ['loss of the own packets', { lossPercent: 20 }],
     ['faint noise', { noiseDb: 40 }],
     ['new callers', { independent: true }],
+    ['full statistics', { warmUp: true }],
   ] as const)('changes the answers somewhat, not all of them, with %s', async (_, change) => {
     const before = await evaluate(plain);
     const after = await evaluate({ ...plain, ...change });
@@ -90,7 +110,7 @@ describe('evaluate', () => {
       leftOut: { corpusLabels: { calm: 1 } },
     });
     expect(result.perClassRecall).toMatchObject({ anger: 0.5, fear: null });
-    expect(result.bySex).toEqual({ male: { uar: 0.5, clips: 2, speakers: 1 } });
+    expect(result.bySex).toEqual({ male: { uar: 0.5, interval: null, clips: 2, speakers: 1 } });
     expect(report(result)).toContain('left out, for the model has no such label: calm (1 clips)');
     await expect(evaluate({ ...plain, corpus: 'ravdess', data, lossPercent: 5 })).rejects.toThrow('Expected a codec with --loss');
   });
@@ -126,21 +146,39 @@ describe('figuresOf', () => {
   });
 
   it('calls confidence that is met calibrated', () => {
-    const answers = Array.from({ length: 10 }, (_, i) => ({ truth: i < 7 ? 0 : 1, probabilities: [0.7, 0.3] }));
-    expect(calibrationError(answers)).toBeCloseTo(0);
-    expect(calibrationError(answers.map(({ probabilities }) => ({ truth: 1, probabilities })))).toBeCloseTo(0.7);
+    const answers = Array.from({ length: 10 }, (_, i) => verdict(i < 7 ? 0 : 1, [0.7, 0.3]));
+    expect(figuresOf(answers, 2).ece).toBeCloseTo(0);
+    expect(figuresOf([...answers, verdict(0, null)], 2).ece).toBeCloseTo(0);
+    expect(
+      figuresOf(
+        answers.map((answer) => ({ ...answer, truth: 1 })),
+        2,
+      ).ece,
+    ).toBeCloseTo(0.7);
+  });
+
+  it('adds up: the figures of groups together are those of all', () => {
+    const verdicts = [verdict(0, [0.9, 0.1]), verdict(1, [0.6, 0.4]), verdict(1, [0.2, 0.8]), verdict(0, null)];
+    const groups = [verdicts.slice(0, 1), verdicts.slice(1)].map((own) => tallyOf(own, 2));
+    expect(figuresOfTally(sumOf(groups))).toEqual(figuresOf(verdicts, 2));
   });
 
   it('is less sure of figures that differ between speakers', () => {
     const speakers = Array.from({ length: 10 }, (_, i) => String(i));
     const alike = speakers.flatMap((s) => [verdict(0, [1, 0], s), verdict(0, [0, 1], s)]);
     const unlike = speakers.flatMap((s, i) => [verdict(0, i % 2 === 0 ? [1, 0] : [0, 1], s), verdict(0, i % 2 === 0 ? [1, 0] : [0, 1], s)]);
-    expect(bootstrapIntervals(alike, 2, createRandom(1))?.accuracy).toEqual([0.5, 0.5]);
-    const [low, high] = bootstrapIntervals(unlike, 2, createRandom(1))?.accuracy ?? [0, 0];
+    const accuracyInterval = (verdicts: readonly Verdict[]): Interval | null | undefined =>
+      bootstrap(
+        [...Map.groupBy(verdicts, ({ speaker }) => speaker).values()],
+        (drawn) => ({ accuracy: figuresOf(drawn.flat(), 2).accuracy }),
+        createRandom(1),
+      )?.accuracy;
+    expect(accuracyInterval(alike)).toEqual([0.5, 0.5]);
+    const [low, high] = accuracyInterval(unlike) ?? [0, 0];
     expect(low).toBeGreaterThanOrEqual(0.1);
     expect(low).toBeLessThan(0.3);
     expect(high).toBeGreaterThan(0.7);
-    expect(bootstrapIntervals(alike.slice(0, 2), 2, createRandom(1))).toBeNull();
+    expect(accuracyInterval(alike.slice(0, 2))).toBeUndefined();
   });
 });
 
@@ -166,12 +204,26 @@ describe('the line', () => {
   });
 
   it('takes noise from a folder', async () => {
-    const source = await recordedNoise(demo);
+    const { source, name } = await recordedNoise(demo);
+    expect(name).toBe('54 recordings');
     const noise = await source(100_000, createRandom(3));
     expect(noise.length).toBe(100_000);
     expect(noise.some((x) => x !== 0)).toBe(true);
     expect(await source(100_000, createRandom(3))).toEqual(noise);
     await expect(recordedNoise(join(folder, 'none'))).rejects.toThrow('folder of noise');
+  });
+
+  it("takes of ESC's recordings fold 5 alone, for training may have heard the others", async () => {
+    const esc = join(folder, 'esc');
+    mkdirSync(join(esc, 'dog'), { recursive: true });
+    const tone = (level: number): Uint8Array => writeWav({ sampleRateHz: 16_000, channels: [new Float32Array(1600).fill(level)] });
+    for (const fold of [1, 2, 3, 4]) writeFileSync(join(esc, `dog/${fold}-100032-A-0.wav`), tone(0.1 * fold));
+    await expect(recordedNoise(esc)).rejects.toThrow('fold 5, got none');
+    writeFileSync(join(esc, 'dog/5-9032-A.wav'), tone(0.5));
+    const { source, name } = await recordedNoise(esc);
+    expect(name).toBe("1 recordings of ESC's fold 5");
+    const random = createRandom(1);
+    for (let i = 0; i < 20; i++) expect((await source(1, random))[0]).toBeCloseTo(0.5, 3);
   });
 
   it('encodes Opus at the rate asked for, which decodes to what went in', async () => {
@@ -205,20 +257,36 @@ describe('readOptions', () => {
   const needed = ['--corpus', 'crema-d', '--data', 'd'];
 
   it('reads all of them', () => {
-    const all = '--split test --codec opus:16 --loss 10 --noise -5 --noise-from n --independent --seed 7 --limit 9 --json j'.replace(
-      '--noise -5',
-      '--noise=-5',
-    );
+    const all =
+      '--split test --codec opus:16 --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
     expect(readOptions([...needed, ...all.split(' ')])).toEqual({
       ...{ corpus: 'crema-d', data: 'd', split: 'test', codec: { name: 'opus', kbps: 16 }, lossPercent: 10, noiseDb: -5, noiseFrom: 'n' },
-      ...{ independent: true, seed: 7, limit: 9, json: 'j' },
+      ...{ independent: true, seed: 7, limit: 9, json: 'j', speakers: ['b', 'a'], modelDir: 'm' },
+      ...{ foldsDir: null, warmUp: false, curves: false },
     });
+    expect(readOptions([...needed, '--folds', 'f', '--curves'])).toMatchObject({ foldsDir: 'f', curves: true, modelDir: shippedModelDir });
+    expect(readOptions([...needed, '--warm-up'])).toMatchObject({ warmUp: true });
     expect(readOptions(needed)).toEqual({ ...plain, data: 'd', limit: null, json: null });
     expect(readOptions(['--help'])).toBeNull();
   });
 
+  it('reads names of speakers from a file', () => {
+    const file = join(folder, 'names.txt');
+    writeFileSync(file, '1015\n1020, 1021\n');
+    expect(readOptions([...needed, '--speakers', file])?.speakers).toEqual(['1015', '1020', '1021']);
+    writeFileSync(file, '\n');
+    expect(() => readOptions([...needed, '--speakers', file])).toThrow('a file without any');
+  });
+
   it.each([
-    [['--corpus', 'iemocap', '--data', 'd'], '--corpus to be crema-d or ravdess, got `iemocap`'],
+    [['--corpus', 'timit', '--data', 'd'], '--corpus to be one of crema-d, ravdess, emodb, savee, iemocap, got `timit`'],
+    [[...needed, '--folds', 'f', '--model', 'm'], 'Expected --folds without --model'],
+    [[...needed, '--folds', 'f', '--split', 'test'], 'Expected --folds without --split'],
+    [[...needed, '--folds', 'f', '--speakers', 'a'], 'Expected --folds without --speakers'],
+    [[...needed, '--independent', '--curves'], 'Expected --independent without --curves'],
+    [[...needed, '--independent', '--warm-up'], 'Expected --independent without --warm-up'],
+    [[...needed, '--warm-up', '--curves'], 'Expected --warm-up without --curves'],
+    [[...needed, '--speakers', ' '], '--speakers to be a,b,c'],
     [['--corpus', 'ravdess'], '--data to be the folder of the corpus, got none'],
     [[...needed, '--split', 'dev'], 'got `dev`'],
     [[...needed, '--codec', 'mp3'], '--codec to be none, pcmu or opus:KBPS'],
