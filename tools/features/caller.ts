@@ -19,8 +19,8 @@ export interface CallerJob {
   readonly copy: number;
   /** Paths in the order of the corpus, relative to its folder. */
   readonly paths: readonly string[];
-  /** Clips that babble may be made from, none of them the caller's own. */
-  readonly otherPaths: readonly string[];
+  /** Clips that babble may be made from, none of them of the caller's speaker. */
+  readonly voices: readonly { readonly speaker: string; readonly path: string }[];
 }
 
 /** What all callers share. */
@@ -78,12 +78,17 @@ export async function playCaller(job: CallerJob, context: CallerContext): Promis
     const frames = played[i];
     if (frames !== undefined) ordered[clip] = frames;
   });
-  return { clips: ordered, condition: conditionText(condition) };
+  return { clips: ordered, condition: conditionText(condition) + voicesText(condition, job) };
+}
+
+/** Whose voices a babble holds: a fold that tests on one of them must not train on it. */
+function voicesText({ noise }: CallerCondition, { voices }: CallerJob): string {
+  return noise?.kind.source === 'voices' ? ` voices:${[...new Set(voices.map(({ speaker }) => speaker))].toSorted().join('+')}` : '';
 }
 
 /** Kinds of noise to draw from: recordings, colours and babble, each group as often as another. */
 function noisesFor(job: CallerJob, { noises }: CallerContext): readonly (readonly NoiseKind[])[] {
-  return [noises, colours, job.otherPaths.length >= leastVoices ? [babble] : []].filter(({ length }) => length > 0);
+  return [noises, colours, job.voices.length >= leastVoices ? [babble] : []].filter(({ length }) => length > 0);
 }
 
 /** Clips one after another, each followed by a pause. */
@@ -111,12 +116,10 @@ async function surround(
   const inRoom = room === undefined || condition.room === null ? voice : convolve(voice, await roomResponse(room, condition.room.wetShare));
   if (condition.noise !== null) {
     const random = randomOf(context.seed, `noise ${job.caller}`);
-    const voices = job.otherPaths.map(
-      (path): Voice =>
-        async () =>
-          samplesOf(await readRecording(join(context.data, path))),
-    );
-    const noise = createNoise(condition.noise.kind, voices);
+    const others = job.voices.map(({ path }): Voice => {
+      return async () => samplesOf(await readRecording(join(context.data, path)));
+    });
+    const noise = createNoise(condition.noise.kind, others);
     const levelDb = speechLevelDb(inRoom, spans);
     for (const [i, { startSample }] of spans.entries()) {
       const end = spans[i + 1]?.startSample ?? inRoom.length;

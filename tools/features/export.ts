@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { join } from 'node:path';
 import { featureCount } from '../../src/pipeline/mel.ts';
 import { labels, readCorpus, type CorpusClip } from '../corpus/corpus.ts';
-import type { CallerContext } from './caller.ts';
+import type { CallerContext, CallerJob } from './caller.ts';
 import { dealCallers } from './jobs.ts';
 import { readNoises } from './noise.ts';
 import { NpyWriter } from './npy.ts';
@@ -14,6 +14,11 @@ import { playCallers } from './pool.ts';
 import { readRooms } from './rooms.ts';
 
 const columns = ['path', 'speaker', 'sex', 'emotion', 'split', 'first_row', 'rows', ...labels.map((label) => `vote_${label}`)];
+
+/** How often it is said how far it is. */
+const sayEveryMs = 5000;
+/** Work of a copied clip, in plain clips. */
+const copyWork = 4;
 
 /**
  * Writes `features.npy` (`[rows][104]`, not normalised), `speech.npy` (one flag a row) and `clips.csv` into the folder `out`.
@@ -24,15 +29,16 @@ export async function exportFeatures(options: FeaturesOptions, say: (text: strin
   const clips = (await chooseClips(options)).slice(0, options.limit);
   const context = await readContext(options, say);
   const callers = dealCallers(clips, options);
-  const total = callers.reduce((sum, caller) => sum + caller.clips.length, 0);
   await mkdir(options.out, { recursive: true });
   const features = await NpyWriter.create(join(options.out, 'features.npy'), '<f4', featureCount);
   const speech = await NpyWriter.create(join(options.out, 'speech.npy'), '|u1', 1);
   const table = createWriteStream(join(options.out, 'clips.csv'));
   table.write(`${[...columns, 'copy', 'caller', 'condition'].join(',')}\n`);
 
-  let done = 0;
-  const progress = createProgress(total, say);
+  const progress = createProgress(
+    callers.map(({ job }) => job),
+    say,
+  );
   const ofJob = new Map(callers.map((caller) => [caller.job, caller.clips]));
   const jobs = callers.map(({ job }) => job);
   for await (const { job, features: played } of playCallers(jobs, context, options.workers)) {
@@ -43,14 +49,14 @@ export async function exportFeatures(options: FeaturesOptions, say: (text: strin
       await features.append(own.frames);
       await speech.append(own.flags);
     }
-    done += job.paths.length;
-    progress(done);
+    progress(job);
   }
   await features.close();
   await speech.close();
   table.end();
   await finished(table);
-  say(`${done.toString()} clips, ${features.rows.toString()} frames of ${featureCount.toString()} features in ${options.out}\n`);
+  const count = callers.reduce((sum, caller) => sum + caller.clips.length, 0);
+  say(`${count.toString()} clips, ${features.rows.toString()} frames of ${featureCount.toString()} features in ${options.out}\n`);
 }
 
 async function chooseClips({ corpus, data }: FeaturesOptions): Promise<CorpusClip[]> {
@@ -79,13 +85,21 @@ function row(clip: CorpusClip, firstRow: number, rows: number): string {
   return [clip.path, clip.speaker, clip.sex, clip.emotion, clip.split, firstRow, rows, ...clip.votes].join(',');
 }
 
-function createProgress(total: number, say: (text: string) => void): (done: number) => void {
+/** Says every few seconds how much is done, and how long the rest will take: a copy takes as long as several plain clips. */
+function createProgress(jobs: readonly CallerJob[], say: (text: string) => void): (job: CallerJob) => void {
+  const workOf = ({ copy, paths }: CallerJob): number => paths.length * (copy === 0 ? 1 : copyWork);
+  const totalWork = jobs.reduce((sum, job) => sum + workOf(job), 0);
+  const total = jobs.reduce((sum, { paths }) => sum + paths.length, 0);
   const startedMs = performance.now();
-  return (done) => {
-    const leftS = ((performance.now() - startedMs) / 1000 / done) * (total - done);
-    const left = `${Math.floor(leftS / 60).toString()}:${Math.floor(leftS % 60)
-      .toString()
-      .padStart(2, '0')}`;
+  let [done, doneWork, saidMs] = [0, 0, startedMs];
+  return (job) => {
+    done += job.paths.length;
+    doneWork += workOf(job);
+    const nowMs = performance.now();
+    if (nowMs - saidMs < sayEveryMs && done < total) return;
+    saidMs = nowMs;
+    const leftS = Math.round(((nowMs - startedMs) / 1000 / doneWork) * (totalWork - doneWork));
+    const left = `${Math.floor(leftS / 60).toString()}:${(leftS % 60).toString().padStart(2, '0')}`;
     say(`${done.toString()} of ${total.toString()} clips, ${left} left\n`);
   };
 }

@@ -1,4 +1,5 @@
 // Deals a corpus's clips out to callers: each speaker as is, and copies of those that may be copied.
+import type { Random } from '../callers/random.ts';
 import type { CorpusClip } from '../corpus/corpus.ts';
 import { shuffled, type CallerJob } from './caller.ts';
 import { randomOf } from './condition.ts';
@@ -20,8 +21,8 @@ export interface Caller {
   readonly clips: readonly CorpusClip[];
 }
 
-/** Clips that one caller's babble is mixed from. */
-const babblePool = 24;
+/** What one caller's babble is mixed from: few speakers, so that it can be told whether they are held out of a fold. */
+const babbleOf = { speakers: 6, clipsEach: 4 };
 const heldOut = new Set(['validation', 'test']);
 
 /**
@@ -37,12 +38,17 @@ export function dealCallers(clips: readonly CorpusClip[], options: JobOptions): 
       const caller = copy === 0 ? name : `${name}#${copy.toString()}`;
       const [first] = ofCaller;
       const others = copy === 0 ? [] : train.filter(({ speaker }) => speaker !== first?.speaker);
-      const otherPaths = draw(others, babblePool, seed, caller).map(({ path }) => path);
-      return { job: { caller, copy, paths: ofCaller.map(({ path }) => path), otherPaths }, clips: ofCaller };
+      const voices = drawVoices(others, randomOf(seed, `voices ${caller}`));
+      return { job: { caller, copy, paths: ofCaller.map(({ path }) => path), voices }, clips: ofCaller };
     }),
   );
 }
 
-function draw(clips: readonly CorpusClip[], count: number, seed: number, caller: string): CorpusClip[] {
-  return shuffled(clips, randomOf(seed, `babble ${caller}`)).slice(0, count);
+function drawVoices(others: readonly CorpusClip[], random: Random): CallerJob['voices'] {
+  const speakers = shuffled([...Map.groupBy(others, ({ speaker }) => speaker)], random).slice(0, babbleOf.speakers);
+  return speakers.flatMap(([speaker, clips]) =>
+    shuffled(clips, random)
+      .slice(0, babbleOf.clipsEach)
+      .map(({ path }) => ({ speaker, path })),
+  );
 }
