@@ -30,7 +30,7 @@ export interface EvaluationOptions {
   readonly independent: boolean;
   /** Whether each caller's clips all play once before, unscored, so that the running statistics are full. */
   readonly warmUp: boolean;
-  /** Whether the curves over speech heard, time in the call and confidence are taken too: nine more times the clips. */
+  /** Whether the curves over speech heard, time in the call and confidence are taken too: ten more times the clips. */
   readonly curves: boolean;
   readonly seed: number;
   /** Most clips, drawn at random; null for all. */
