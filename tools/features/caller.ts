@@ -1,14 +1,14 @@
 // Plays one caller's clips, as they are or under the conditions of a copy, and gives the features of each.
 import { join } from 'node:path';
-import { convolve, minimumPhaseFilter } from '../audio/filter.ts';
-import { speechPower } from '../audio/level.ts';
 import { readRecording, samplesOf } from '../audio/recording.ts';
 import { changeVoice } from '../audio/stretch.ts';
 import type { Random } from '../callers/random.ts';
-import { conditionText, drawCondition, equalizerGain, randomOf, type CallerCondition } from './condition.ts';
+import { conditionText, drawCondition, type CallerCondition } from './condition.ts';
+import { randomOf, shuffled } from './draw.ts';
 import { Ear, type ClipFrames, type Span } from './hear.ts';
-import { babble, colours, createNoise, fadeEnds, type NoiseKind, type Voice } from './noise.ts';
+import { babble, colours, createNoise, type NoiseKind, type Voice } from './noise.ts';
 import { roomResponse, type Room } from './rooms.ts';
+import { surround, type Surroundings } from './surroundings.ts';
 import { lineDelaySamples, transmit } from './transmit.ts';
 
 /** One caller to play. */
@@ -42,9 +42,6 @@ export interface CallerFeatures {
 const pauseSamples = 9600;
 /** Fewer other voices than these make no babble. */
 const leastVoices = 8;
-/** How far the ratio of a clip's noise may be from the caller's. */
-const ratioSpreadDb = 3;
-const sampleRateHz = 16_000;
 
 /** Plays a caller. What comes out depends on the job, the seed and the files alone. */
 export async function playCaller(job: CallerJob, context: CallerContext): Promise<CallerFeatures> {
@@ -66,7 +63,8 @@ export async function playCaller(job: CallerJob, context: CallerContext): Promis
     drawn('order'),
   );
   const { samples, spans } = layOut(order.map((i) => changeVoice(clips[i] ?? new Float32Array(), condition)));
-  const heard = await surround(samples, spans, condition, job, context);
+  const surroundings = await findSurroundings(condition, job, context);
+  const heard = await surround(samples, spans, surroundings, condition, drawn('noise'));
   const delay = lineDelaySamples(condition.codec);
   const ear = new Ear(spans.map(({ startSample, sampleCount }) => ({ startSample: startSample + delay, sampleCount })));
   await transmit(heard, condition, drawn('loss'), (chunk) => {
@@ -104,54 +102,13 @@ function layOut(clips: readonly Float32Array[]): { samples: Float32Array; spans:
   return { samples, spans };
 }
 
-/** The room and the noise around a caller, and the microphone that hears it all. */
-async function surround(
-  voice: Float32Array,
-  spans: readonly Span[],
-  condition: CallerCondition,
-  job: CallerJob,
-  context: CallerContext,
-): Promise<Float32Array> {
-  const room = context.rooms.find(({ name }) => name === condition.room?.name);
-  const inRoom = room === undefined || condition.room === null ? voice : convolve(voice, await roomResponse(room, condition.room.wetShare));
-  if (condition.noise !== null) {
-    const random = randomOf(context.seed, `noise ${job.caller}`);
-    const others = job.voices.map(({ path }): Voice => {
-      return async () => samplesOf(await readRecording(join(context.data, path)));
-    });
-    const noise = createNoise(condition.noise.kind, others);
-    const levelDb = speechLevelDb(inRoom, spans);
-    for (const [i, { startSample }] of spans.entries()) {
-      const end = spans[i + 1]?.startSample ?? inRoom.length;
-      const ratioDb = condition.noise.ratioDb + (2 * random() - 1) * ratioSpreadDb;
-      const stretch = await noise(end - startSample, random);
-      fadeEnds(stretch);
-      const gain = 10 ** ((levelDb - ratioDb) / 20);
-      for (let at = 0; at < stretch.length; at++) inRoom[startSample + at] = (inRoom[startSample + at] ?? 0) + gain * (stretch[at] ?? 0);
-    }
-  }
-  const gain = 10 ** (condition.gainDb / 20);
-  const microphone = minimumPhaseFilter((hz) => gain * equalizerGain(condition.equalizer, hz), sampleRateHz);
-  const heard = convolve(inRoom, microphone);
-  for (let i = 0; i < heard.length; i++) heard[i] = Math.max(-1, Math.min(1, heard[i] ?? 0));
-  return heard;
-}
-
-/** Mean level of a caller's clips while they speak, dB of full scale: each clip counts the same, be it loud or soft. */
-function speechLevelDb(samples: Float32Array, spans: readonly Span[]): number {
-  const powers = spans
-    .map(({ startSample, sampleCount }) => speechPower(samples.subarray(startSample, startSample + sampleCount)))
-    .filter((power) => power > 0);
-  return powers.length === 0 ? -Infinity : (10 * powers.reduce((sum, power) => sum + Math.log10(power), 0)) / powers.length;
-}
-
-/** Fisher and Yates' shuffle, of a copy. */
-export function shuffled<T>(items: readonly T[], random: Random): T[] {
-  const order = [...items];
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    const [a, b] = [order[i], order[j]];
-    if (a !== undefined && b !== undefined) [order[i], order[j]] = [b, a];
-  }
-  return order;
+async function findSurroundings({ room, noise }: CallerCondition, job: CallerJob, context: CallerContext): Promise<Surroundings> {
+  const place = context.rooms.find(({ name }) => name === room?.name);
+  const others = job.voices.map(({ path }): Voice => {
+    return async () => samplesOf(await readRecording(join(context.data, path)));
+  });
+  return {
+    room: room === null || place === undefined ? null : await roomResponse(place, room.wetShare),
+    noise: noise === null ? null : { make: createNoise(noise.kind, others), ratioDb: noise.ratioDb },
+  };
 }

@@ -1,5 +1,6 @@
 // Draws what makes a new caller of a speaker's clips: another voice, microphone, room, noise, codec and network.
-import { createRandom, type Random } from '../callers/random.ts';
+import type { Random } from '../callers/random.ts';
+import { pick } from './draw.ts';
 import type { NoiseKind } from './noise.ts';
 
 /** Conditions of one caller, the same for all of the caller's clips. */
@@ -39,14 +40,6 @@ const equalizerHz = [100, 250, 600, 1400, 3200, 7000] as const;
 
 const opusKbps = [12, 16, 24, 32] as const;
 const share = { room: 0.4, noise: 0.6, pcmu: 0.25, opus: 0.55, loss: 0.4, fullyWet: 0.5, highCut: 0.4, lowCut: 0.6 };
-
-/** Random numbers that depend on the seed and on what they are for, and on nothing drawn before. */
-export function randomOf(seed: number, purpose: string): Random {
-  // FNV-1a, 32 bits.
-  let value = 0x811c9dc5;
-  for (let i = 0; i < purpose.length; i++) value = Math.imul(value ^ purpose.charCodeAt(i), 0x01000193);
-  return createRandom((seed ^ value) >>> 0);
-}
 
 /** Draws the conditions of a caller. */
 export function drawCondition(random: Random, { rooms, noises }: ConditionChoice): CallerCondition {
@@ -120,10 +113,6 @@ function drawCodec(random: Random): CallCodec | null {
   const kbps = pick(random, opusKbps) ?? 16;
   if (drawn < share.pcmu) return { name: 'pcmu' };
   return drawn < share.pcmu + share.opus ? { name: 'opus', kbps } : null;
-}
-
-function pick<T>(random: Random, items: readonly T[]): T | undefined {
-  return items[Math.floor(random() * items.length)];
 }
 
 function signed(value: number, digits: number): string {

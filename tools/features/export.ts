@@ -1,7 +1,5 @@
 // Writes the features of a corpus, and of copies of it under other conditions, for training.
-import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { finished } from 'node:stream/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { featureCount } from '../../src/pipeline/mel.ts';
 import { labels, readCorpus, type CorpusClip } from '../corpus/corpus.ts';
@@ -30,31 +28,28 @@ export async function exportFeatures(options: FeaturesOptions, say: (text: strin
   const context = await readContext(options, say);
   const callers = dealCallers(clips, options);
   await mkdir(options.out, { recursive: true });
-  const features = await NpyWriter.create(join(options.out, 'features.npy'), '<f4', featureCount);
-  const speech = await NpyWriter.create(join(options.out, 'speech.npy'), '|u1', 1);
-  const table = createWriteStream(join(options.out, 'clips.csv'));
-  table.write(`${[...columns, 'copy', 'caller', 'condition'].join(',')}\n`);
+  await using features = await NpyWriter.create(join(options.out, 'features.npy'), '<f4', featureCount);
+  await using speech = await NpyWriter.create(join(options.out, 'speech.npy'), '|u1', 1);
+  await using table = await open(join(options.out, 'clips.csv'), 'w');
+  await table.write(`${[...columns, 'copy', 'caller', 'condition'].join(',')}\n`);
 
   const progress = createProgress(
     callers.map(({ job }) => job),
     say,
   );
   const ofJob = new Map(callers.map((caller) => [caller.job, caller.clips]));
-  const jobs = callers.map(({ job }) => job);
-  for await (const { job, features: played } of playCallers(jobs, context, options.workers)) {
+  for await (const { job, features: played } of playCallers([...ofJob.keys()], context, options.workers)) {
+    const rows: string[] = [];
     for (const [i, clip] of (ofJob.get(job) ?? []).entries()) {
       const own = played.clips[i];
       if (own === undefined) throw new Error(`Expected frames of ${clip.path} from ${job.caller}, got none`);
-      table.write(`${[row(clip, features.rows, own.flags.length), job.copy, job.caller, played.condition].join(',')}\n`);
+      rows.push(`${[row(clip, features.rows, own.flags.length), job.copy, job.caller, played.condition].join(',')}\n`);
       await features.append(own.frames);
       await speech.append(own.flags);
     }
+    await table.write(rows.join(''));
     progress(job);
   }
-  await features.close();
-  await speech.close();
-  table.end();
-  await finished(table);
   const count = callers.reduce((sum, caller) => sum + caller.clips.length, 0);
   say(`${count.toString()} clips, ${features.rows.toString()} frames of ${featureCount.toString()} features in ${options.out}\n`);
 }

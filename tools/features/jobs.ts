@@ -1,8 +1,8 @@
 // Deals a corpus's clips out to callers: each speaker as is, and copies of those that may be copied.
 import type { Random } from '../callers/random.ts';
 import type { CorpusClip } from '../corpus/corpus.ts';
-import { shuffled, type CallerJob } from './caller.ts';
-import { randomOf } from './condition.ts';
+import type { CallerJob } from './caller.ts';
+import { randomOf, shuffled } from './draw.ts';
 
 /** How clips become callers. */
 export interface JobOptions {

@@ -9,6 +9,7 @@ export class NpyWriter {
   readonly #dtype: string;
   readonly #columns: number;
   #rows = 0;
+  #closed: Promise<void> | null = null;
 
   private constructor(file: FileHandle, dtype: string, columns: number) {
     this.#file = file;
@@ -39,7 +40,17 @@ export class NpyWriter {
     this.#rows += values.length / this.#columns;
   }
 
-  async close(): Promise<void> {
+  /** Writes the final number of rows. Safe twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #finish(): Promise<void> {
     await this.#file.write(this.#header(), 0, headerBytes, 0);
     await this.#file.close();
   }
