@@ -1,6 +1,7 @@
 // Adds noise to speech at a given ratio: white, or from recordings.
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { meanPower, speechPower } from '../audio/level.ts';
 import { readRecording, samplesOf } from '../audio/recording.ts';
 import type { Random } from '../callers/random.ts';
 
@@ -17,9 +18,6 @@ export interface NamedNoise {
 const escName = /^([1-5])-\d+-[A-Z](?:-\d+)?\.\w+$/;
 /** The fold of ESC that is for evaluation; the others are for the augmentation of training data. */
 const evaluationFold = '5';
-const frameSamples = 320;
-/** Frames this far below the loudest one are no speech, dB. */
-const activeRangeDb = 30;
 
 /** White Gaussian noise. */
 export const whiteNoise: NoiseSource = (count, random) =>
@@ -60,17 +58,4 @@ export function addNoise(samples: Float32Array, noise: Float32Array, ratioDb: nu
   if (speech === 0 || power === 0) return samples.slice();
   const gain = Math.sqrt(speech / power / 10 ** (ratioDb / 10));
   return samples.map((sample, i) => Math.max(-1, Math.min(1, sample + gain * (noise[i] ?? 0))));
-}
-
-/** Mean power of the frames that are within 30 dB of the loudest. */
-function speechPower(samples: Float32Array): number {
-  const powers: number[] = [];
-  for (let at = 0; at < samples.length; at += frameSamples) powers.push(meanPower(samples.subarray(at, at + frameSamples)));
-  const least = powers.reduce((most, power) => Math.max(most, power), 0) / 10 ** (activeRangeDb / 10);
-  const active = powers.filter((power) => power > 0 && power >= least);
-  return active.length === 0 ? 0 : active.reduce((sum, power) => sum + power, 0) / active.length;
-}
-
-function meanPower(samples: Float32Array): number {
-  return samples.length === 0 ? 0 : samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
 }
