@@ -32,20 +32,21 @@ const heldOut = new Set(['validation', 'test']);
 export function dealCallers(clips: readonly CorpusClip[], options: JobOptions): Caller[] {
   const { augment, augmentAll, independent, seed } = options;
   const train = clips.filter(({ split }) => !heldOut.has(split));
+  const trainSpeakers = [...Map.groupBy(train, ({ speaker }) => speaker)];
   const own = (clip: CorpusClip): string => (independent ? clip.path : clip.speaker);
   return Array.from({ length: augment + 1 }, (_, copy) => copy).flatMap((copy) =>
     [...Map.groupBy(copy === 0 || augmentAll ? clips : train, own)].map(([name, ofCaller]) => {
       const caller = copy === 0 ? name : `${name}#${copy.toString()}`;
       const [first] = ofCaller;
-      const others = copy === 0 ? [] : train.filter(({ speaker }) => speaker !== first?.speaker);
+      const others = copy === 0 ? [] : trainSpeakers.filter(([speaker]) => speaker !== first?.speaker);
       const voices = drawVoices(others, randomOf(seed, `voices ${caller}`));
       return { job: { caller, copy, paths: ofCaller.map(({ path }) => path), voices }, clips: ofCaller };
     }),
   );
 }
 
-function drawVoices(others: readonly CorpusClip[], random: Random): CallerJob['voices'] {
-  const speakers = shuffled([...Map.groupBy(others, ({ speaker }) => speaker)], random).slice(0, babbleOf.speakers);
+function drawVoices(others: readonly (readonly [string, readonly CorpusClip[]])[], random: Random): CallerJob['voices'] {
+  const speakers = shuffled(others, random).slice(0, babbleOf.speakers);
   return speakers.flatMap(([speaker, clips]) =>
     shuffled(clips, random)
       .slice(0, babbleOf.clipsEach)
