@@ -118,7 +118,7 @@ describe('riskCoverage', () => {
 describe('curves', () => {
   it('agree with the headline, and hold every clip of every run', async () => {
     const options: EvaluationOptions = {
-      ...{ ...line, corpus: 'crema-d', split: 'all', noiseFrom: null, independent: false, limit: 18, speakers: null },
+      ...{ ...line, corpus: 'crema-d', split: 'all', noiseFrom: null, independent: false, limit: null, speakers: ['1020', '1021'] },
       ...{ modelDir: shippedModelDir, foldsDir: null, warmUp: false, curves: true },
     };
     const runs = new Set<string>();
@@ -127,7 +127,7 @@ describe('curves', () => {
     expect(speechHeard.inCalls.at(-1)?.uar).toBe(all.uar);
     expect(speechHeard.inCalls.map(({ seconds }) => seconds)).toEqual([0.5, 1, 1.5, 2, 3, null]);
     expect(speechHeard.apart.map(({ coverage }) => coverage)).toEqual(speechHeard.apart.map(({ coverage }) => coverage).toSorted());
-    expect(coldStart.rows.reduce((sum, { clips }) => sum + clips, 0)).toBe(6 * 18);
+    expect(coldStart.rows.reduce((sum, { clips }) => sum + clips, 0)).toBe(6 * 12);
     const [start] = coldStart.rows;
     // One first clip a caller and run.
     expect(start).toMatchObject({ fromSeconds: 0, toSeconds: 0, clips: 6 * all.speakers.length });
