@@ -7,6 +7,7 @@ import { findProgram, installDebianPackages } from './debian.mjs';
 import { withLock } from './lock.mjs';
 import { bringNode, findNode } from './node.mjs';
 import { installPackages, packagesAreInstalled } from './packages.mjs';
+import { findPython, pythonPackages } from './python.mjs';
 import { say, SetupError } from './report.mjs';
 import { endChildrenOnSignal } from './run.mjs';
 import { installWorker, workerIsInstalled } from './worker.mjs';
@@ -26,10 +27,9 @@ const testPrograms = ['redis-server', 'chromium'];
  */
 export async function setUp({ forTests = false } = {}) {
   const cache = cacheFolder();
-  const programs = forTests ? testPrograms : [];
   const stopListening = endChildrenOnSignal();
   try {
-    return findReady(cache, programs) ?? (await withLock(join(cache, 'set-up.lock'), tellOfWaiting, () => bringAll(cache, programs)));
+    return findReady(cache, forTests) ?? (await withLock(join(cache, 'set-up.lock'), tellOfWaiting, () => bringAll(cache, forTests)));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     say(error.message);
@@ -41,30 +41,31 @@ export async function setUp({ forTests = false } = {}) {
 
 /**
  * @param {string} cache
- * @param {readonly string[]} programs
+ * @param {boolean} forTests
  * @returns {string | undefined} The Node, if nothing is missing.
  */
-function findReady(cache, programs) {
+function findReady(cache, forTests) {
   const node = findNode(cache);
-  const ready = node !== undefined && packagesAreInstalled(root) && workerIsInstalled(root) && missing(programs).length === 0;
+  const ready = node !== undefined && packagesAreInstalled(root) && workerIsInstalled(root) && (!forTests || missing().length === 0);
   return ready ? node : undefined;
 }
 
 /**
  * @param {string} cache
- * @param {readonly string[]} programs
+ * @param {boolean} forTests
  */
-async function bringAll(cache, programs) {
+async function bringAll(cache, forTests) {
   const node = findNode(cache) ?? (await bringNode(cache));
   if (!packagesAreInstalled(root)) await installPackages(root);
   if (!workerIsInstalled(root)) await installWorker(root, cache);
-  if (missing(programs).length > 0) await installDebianPackages(missing(programs), 'the tests');
+  if (forTests && missing().length > 0) await installDebianPackages(missing(), 'the tests');
   return node;
 }
 
-/** @param {readonly string[]} programs */
-function missing(programs) {
-  return programs.filter((name) => findProgram(name) === undefined);
+/** Debian packages that the tests lack. */
+function missing() {
+  const programs = testPrograms.filter((name) => findProgram(name) === undefined);
+  return findPython() === undefined ? [...programs, ...pythonPackages] : programs;
 }
 
 function tellOfWaiting() {

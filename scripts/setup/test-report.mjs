@@ -31,6 +31,24 @@ export function countTests(report, exitCode) {
 }
 
 /**
+ * Counts the tests of a run of Python's unittest by what it says at its end: `Ran 12 tests in 3.4s`, then `OK` or
+ * `FAILED (failures=1, errors=1)`, either with `skipped=1`. A run that said nothing of the kind counts as one failure.
+ *
+ * @param {string} output
+ * @param {number} exitCode
+ * @returns {Counts}
+ */
+export function countPythonTests(output, exitCode) {
+  const ran = Number(/^Ran (\d+) tests?/m.exec(output)?.[1] ?? 0);
+  const verdict = output.split('\n').findLast((line) => /^(OK|FAILED)\b/.test(line)) ?? '';
+  /** @param {string} name */
+  const said = (name) => Number(new RegExp(`\\b${name}=(\\d+)`).exec(verdict)?.[1] ?? 0);
+  const failed = said('failures') + said('errors');
+  const broken = failed === 0 && (exitCode !== 0 || ran === 0) ? 1 : 0;
+  return { passed: ran - failed - said('skipped'), failed: failed + broken, skipped: said('skipped') };
+}
+
+/**
  * The last line of `npm test`; tools read it.
  *
  * @param {Counts} counts

@@ -36,27 +36,19 @@ def shift_history(before, offset):
     return count, total + count * offset, square + 2 * offset * total + count * offset * offset
 
 
-def change_speed(x, speech, low=0.9, high=1.12):
-    """Plays each clip of a batch at its own speed, by picking the nearest frame."""
-    batch, frames = speech.shape
-    rate = low + (high - low) * torch.rand(batch, 1)
-    index = (torch.arange(frames)[None] * rate).round().long()
-    inside = index < frames
-    index = index.clamp(max=frames - 1)
-    return x.gather(1, index[..., None].expand_as(x)), speech.gather(1, index) * inside
-
-
-def hide(z, mask):
+def hide(z):
     """SpecAugment (Park et al. 2019) on normalised features: hides runs of bands, of cepstra and of time."""
     batch, frames, _ = z.shape
     keep = torch.ones_like(z)
     for b in range(batch):
-        width = np.random.randint(0, 13)
-        start = np.random.randint(0, MEL_BANDS - width + 1)
-        keep[b, :, start : start + width] = 0
+        for _ in range(2):
+            width = np.random.randint(0, 9)
+            start = np.random.randint(0, MEL_BANDS - width + 1)
+            keep[b, :, start : start + width] = 0
         start = MEL_BANDS + np.random.randint(0, 36)
         keep[b, :, start : start + np.random.randint(0, 6)] = 0
-        width = np.random.randint(0, 21)
-        start = np.random.randint(0, frames - width + 1)
-        keep[b, start : start + width] = 0
-    return z * keep, mask
+        for _ in range(2):
+            width = np.random.randint(0, 21)
+            start = np.random.randint(0, frames - width + 1)
+            keep[b, start : start + width] = 0
+    return z * keep

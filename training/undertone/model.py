@@ -1,9 +1,10 @@
-"""EmoNet: a dilated convolutional trunk that is causal in time, a BiLSTM over the window, attentive pooling.
+"""EmoNet: a dilated convolutional trunk that is causal in time, and over its last steps a BiLSTM and attentive pooling.
 
-After "Revamping EmoTech" (Alam, Mobassara, Mamun; ECCE 2025), whose two ideas are kept, the dilated CNN and the
-BiLSTM, over log-mel and MFCC; unlike there the time axis is kept. Every convolution looks only to the past, so the
-trunk's output at a frame never changes once computed. Three poolings are fused: the BiLSTM's, by attention; the
-trunk's; and that of the features themselves, the one thing that the paper's time-averaged features had.
+After "Revamping EmoTech" (Alam, Mobassara, Mamun; ECCE 2025), whose two ideas are kept, the dilated CNN and the BiLSTM,
+over log-mel and MFCC; unlike there the time axis is kept. The trunk runs once over a caller's frames, whatever windows are
+cut later, and never changes what it said of a frame. The head works on the trunk's steps in a window. Three poolings are
+fused: the BiLSTM's, by attention; the trunk's; and that of the features themselves, the one thing that the paper's
+time-averaged features had. EmoTech, the paper's baseline, is the same network with plain convolutions.
 """
 
 import torch
@@ -11,97 +12,128 @@ import torch.nn.functional as F
 from torch import nn
 
 from .data import FEATURES, LABELS, MEL_BANDS
+from .layers import CausalConv1d, CausalConv2d, DilatedBlock, coarser, pool
 
 STRIDE = 4
-
-
-class CausalConv2d(nn.Module):
-    """Convolution over (band, time): bands padded on both sides, time on the left alone."""
-
-    def __init__(self, inputs, outputs, kernel, stride):
-        super().__init__()
-        self.pad = (kernel[1] - 1, 0, kernel[0] // 2, kernel[0] // 2)
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x):
-        return F.relu(self.norm(self.conv(F.pad(x, self.pad))))
-
-
-class CausalConv1d(nn.Module):
-    """Convolution over time, padded on the left alone."""
-
-    def __init__(self, inputs, outputs, kernel, stride=1, dilation=1):
-        super().__init__()
-        self.left = (kernel - 1) * dilation
-        self.conv = nn.Conv1d(inputs, outputs, kernel, stride=stride, dilation=dilation, bias=False)
-        self.norm = nn.BatchNorm1d(outputs)
-
-    def forward(self, x):
-        return F.relu(self.norm(self.conv(F.pad(x, (self.left, 0)))))
-
-
-class DilatedBlock(nn.Module):
-    """Residual block: dilated convolution, pointwise convolution, dropout."""
-
-    def __init__(self, channels, dilation, dropout):
-        super().__init__()
-        self.dilated = CausalConv1d(channels, channels, 3, dilation=dilation)
-        self.mix = nn.Conv1d(channels, channels, 1)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x):
-        return x + self.dropout(self.mix(self.dilated(x)))
+DILATIONS = {"emonet": (1, 2, 4, 8), "emotech": (1, 1, 1, 1)}
 
 
 class EmoNet(nn.Module):
-    """Input: features `[B, T, 104]` (normalised, zero outside speech) and mask `[B, T]`; output: logits `[B, 6]`.
+    """Whole windows: features `[B, T, 104]` (normalised, zero where not heard), mask `[B, T]` to logits `[B, 6]`.
 
-    T is a multiple of 4; the trunk works at a quarter of the frame rate (40 ms).
+    T is a multiple of 4: the trunk's steps are 40 ms. The first `context` frames serve the trunk alone.
     """
 
-    def __init__(self, channels=128, lstm=96, dilations=(1, 2, 4, 8, 16), dropout=0.2):
+    def __init__(self, kind="emonet", stem=(16, 32, 48), channels=144, lstm=96, hidden=160, dropout=0.2, head_dropout=0.4):
         super().__init__()
-        self.stem = nn.Sequential(
-            CausalConv2d(1, 16, (5, 3), (2, 2)),
-            CausalConv2d(16, 32, (3, 3), (2, 2)),
-            CausalConv2d(32, 48, (3, 3), (2, 1)),
+        self.kind = kind
+        self.stem = nn.ModuleList(
+            [
+                CausalConv2d(1, stem[0], 64, (5, 3), (2, 2)),
+                CausalConv2d(stem[0], stem[1], 32, (3, 3), (2, 2)),
+                CausalConv2d(stem[1], stem[2], 16, (3, 3), (2, 1)),
+            ]
         )
         self.cepstrum = CausalConv1d(FEATURES - MEL_BANDS, 32, 8, stride=STRIDE)
-        self.join = nn.Sequential(nn.Conv1d(48 * MEL_BANDS // 8 + 32, channels, 1, bias=False), nn.BatchNorm1d(channels), nn.ReLU())
-        self.blocks = nn.Sequential(*[DilatedBlock(channels, d, dropout / 2) for d in dilations])
+        self.join = nn.Sequential(nn.Conv1d(stem[2] * MEL_BANDS // 8 + 32, channels, 1, bias=False), nn.BatchNorm1d(channels), nn.ReLU())
+        self.blocks = nn.ModuleList([DilatedBlock(channels, d, dropout / 2) for d in DILATIONS[kind]])
+        self.channels = channels
+        self.step_size = channels + 2 * FEATURES + 1
         self.lstm = nn.LSTM(channels, lstm, batch_first=True, bidirectional=True)
         self.attention = nn.Sequential(nn.Linear(2 * lstm, 64), nn.Tanh(), nn.Linear(64, 1))
         pooled = 4 * lstm + 2 * channels + 2 * FEATURES
         self.head = nn.Sequential(
-            nn.BatchNorm1d(pooled),
-            nn.Dropout(2 * dropout),
-            nn.Linear(pooled, 160),
-            nn.ReLU(),
-            nn.Dropout(2 * dropout),
-            nn.Linear(160, len(LABELS)),
+            nn.BatchNorm1d(pooled), nn.Dropout(head_dropout), nn.Linear(pooled, hidden), nn.ReLU(), nn.Dropout(head_dropout), nn.Linear(hidden, len(LABELS))
         )
 
-    def trunk(self, features):
-        """`[B, T, 104]` to `[B, T / 4, channels]`."""
-        mel = features[:, :, :MEL_BANDS].transpose(1, 2).unsqueeze(1)
-        mel = self.stem(mel).flatten(1, 2)
-        cepstrum = self.cepstrum(features[:, :, MEL_BANDS:].transpose(1, 2))
-        return self.blocks(self.join(torch.cat([mel, cepstrum], 1))).transpose(1, 2)
+    @property
+    def stateful(self):
+        """The layers that remember, in the order of the state."""
+        return [*self.stem, self.cepstrum, *self.blocks]
+
+    @property
+    def context(self):
+        """Frames before a step's own that can change it."""
+        past, rate = 0, 1
+        for layer in self.stem:
+            past, rate = past + rate * layer.past_shape[-1], rate * layer.conv.stride[1]
+        return max(past, self.cepstrum.past_shape[-1]) + STRIDE * sum(block.past_shape[-1] for block in self.blocks)
+
+    def trunk(self, features, mask, pasts=None):
+        """features `[B, T, 104]`, mask `[B, T]`, what the layers remember or None for silence.
+
+        Returns steps `[B, T / 4, step_size]` (channels, sums and sums of squares of the features heard in the step, their
+        count) and what the layers remember now.
+        """
+        pasts = iter([None] * len(self.stateful) if pasts is None else pasts)
+        kept = []
+        heard = mask
+        x = features[:, :, :MEL_BANDS].transpose(1, 2).unsqueeze(1)
+        for layer in self.stem:
+            heard = coarser(heard) if layer.conv.stride[1] == 2 else heard
+            x, past = layer(x, heard, next(pasts))
+            kept.append(past)
+        cepstrum, past = self.cepstrum(features[:, :, MEL_BANDS:].transpose(1, 2), heard, next(pasts))
+        kept.append(past)
+        x = self.join(torch.cat([x.flatten(1, 2), cepstrum], 1)) * heard[:, None]
+        for block in self.blocks:
+            x, past = block(x, heard, next(pasts))
+            kept.append(past)
+        gated = features.transpose(1, 2) * mask[:, None]
+        sums = F.avg_pool1d(torch.cat([gated, gated * gated, mask[:, None]], 1), STRIDE) * float(STRIDE)
+        return torch.cat([x, sums], 1).transpose(1, 2), kept
+
+    def score(self, steps):
+        """The head: a window's steps `[B, N, step_size]` to logits `[B, 6]`."""
+        trunk, sums, squares, count = steps.split([self.channels, FEATURES, FEATURES, 1], 2)
+        total = count.sum(1).clamp(min=1)
+        mean = sums.sum(1) / total
+        deviation = ((squares.sum(1) / total - mean * mean).clamp(min=0) + 1e-3).sqrt()
+        heard = (count > 0).to(steps.dtype)
+        outputs, _ = self.lstm(trunk)
+        attention = torch.softmax(self.attention(outputs) + (heard - 1) * 1e4, 1)
+        even = heard / heard.sum(1, keepdim=True).clamp(min=1)
+        return self.head(torch.cat([pool(outputs, attention), pool(trunk, even), mean, deviation], 1))
+
+    def forward(self, features, mask, context=0):
+        steps, _ = self.trunk(features, mask)
+        return self.score(steps[:, context // STRIDE :])
+
+
+class StreamingTrunk(nn.Module):
+    """The trunk with what its layers remember packed in one row a caller: what a server runs on each hop's frames."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.shapes = [layer.past_shape for layer in model.stateful]
+        self.sizes = [int(torch.Size(shape).numel()) for shape in self.shapes]
+        self.state_size = sum(self.sizes)
+
+    def forward(self, features, mask, state):
+        """features `[B, T, 104]`, mask `[B, T]`, state `[B, state_size]` (zeros at first) to steps and the next state."""
+        pasts = [part.view(-1, *shape) for part, shape in zip(state.split(self.sizes, 1), self.shapes)]
+        steps, kept = self.model.trunk(features, mask, pasts)
+        return steps, torch.cat([past.flatten(1) for past in kept], 1)
+
+
+class StreamingHead(nn.Module):
+    """The head alone, over a window's steps."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, steps):
+        return self.model.score(steps)
+
+
+class WholeWindow(nn.Module):
+    """The network over a window and its left context: the reference that streaming must equal."""
+
+    def __init__(self, model, context):
+        super().__init__()
+        self.model, self.context = model, context
 
     def forward(self, features, mask):
-        trunk = self.trunk(features)
-        steps, _ = self.lstm(trunk)
-        # A step counts if the newest frame that it sees is speech.
-        heard = mask[:, ::STRIDE].unsqueeze(2)
-        attention = torch.softmax(self.attention(steps) + (heard - 1) * 1e4, 1)
-        even = heard / heard.sum(1, keepdim=True).clamp(min=1)
-        spoken = mask.unsqueeze(2) / mask.sum(1).clamp(min=1)[:, None, None]
-        return self.head(torch.cat([pool(steps, attention), pool(trunk, even), pool(features, spoken)], 1))
-
-
-def pool(values, weight):
-    """Weighted mean and standard deviation over time: `[B, T, C]`, `[B, T, 1]` to `[B, 2 C]`."""
-    mean = (weight * values).sum(1)
-    variance = (weight * (values - mean.unsqueeze(1)).square()).sum(1)
-    return torch.cat([mean, (variance + 1e-3).sqrt()], 1)
+        return self.model(features, mask, self.context)

@@ -1,4 +1,4 @@
-"""The running normalisation of src/pipeline/normalizer.ts, for whole clips at once."""
+"""The running normalisation of src/pipeline/normalizer.ts, for whole clips and whole calls at once."""
 
 import numpy as np
 import torch
@@ -10,59 +10,49 @@ MEMORY_FRAMES = 12000
 
 
 def prior_of(clips):
-    """Mean over all speech frames, and the deviation within a speaker (pooled): what a new caller starts from."""
-    total, mean = 0.0, 0.0
-    for frames, speech in zip(clips.features, clips.speech):
-        mean = mean + (frames * speech[:, None]).sum(0, dtype=np.float64)
-        total += speech.sum()
-    mean = mean / total
+    """Mean over all speech frames, and the deviation within a caller (pooled): what a new caller starts from."""
+    count, total, square = moments_of(clips)
+    mean = total.sum(0) / count.sum()
     within = 0.0
-    for speaker in np.unique(clips.speakers):
-        of_speaker = [i for i in range(len(clips)) if clips.speakers[i] == speaker]
-        frames = np.concatenate([clips.features[i][clips.speech[i] > 0] for i in of_speaker]).astype(np.float64)
-        within = within + frames.var(0) * len(frames)
-    return mean.astype(np.float32), np.sqrt(within / total).astype(np.float32)
+    for caller in np.unique(clips.callers):
+        own = clips.callers == caller
+        n, s, q = count[own].sum(), total[own].sum(0), square[own].sum(0)
+        within = within + q - s * s / n
+    return mean.astype(np.float32), np.sqrt(within / count.sum()).astype(np.float32)
 
 
-def sums_of(clips, mean):
-    """Per clip: speech frames `[n]`, sums and sums of squares of (x - mean) over them `[n, 104]`."""
-    count = np.array([speech.sum() for speech in clips.speech], dtype=np.float32)
-    total = np.stack([((f - mean) * s[:, None]).sum(0) for f, s in zip(clips.features, clips.speech)])
-    square = np.stack([(((f - mean) ** 2) * s[:, None]).sum(0) for f, s in zip(clips.features, clips.speech)])
-    return count, total.astype(np.float32), square.astype(np.float32)
+def moments_of(clips):
+    """Per clip: heard frames `[n]`, sums and sums of squares of the raw features over them `[n, 104]`, float64."""
+    count = np.array([flags.sum() for flags in clips.heard], dtype=np.float64)
+    total = np.zeros((len(clips), clips.features[0].shape[1]))
+    square = np.zeros_like(total)
+    for i, (frames, flags) in enumerate(zip(clips.features, clips.heard)):
+        heard = frames[flags > 0].astype(np.float64)
+        total[i], square[i] = heard.sum(0), (heard * heard).sum(0)
+    return count, total, square
 
 
-def normalize(x, speech, std, before):
+def centred(moments, mean):
+    """Moments about `mean`, as float32 tensors: what `normalize` takes as history."""
+    count, total, square = moments
+    mean = mean.astype(np.float64)
+    values = count[:, None], total - count[:, None] * mean, square - 2 * mean * total + count[:, None] * mean * mean
+    return [torch.from_numpy(v.astype(np.float32)) for v in values]
+
+
+def normalize(x, heard, std, before=None):
     """Normalises centred features by the statistics of all speech so far.
 
-    x: `[B, T, 104]`, raw features minus the prior mean. speech: `[B, T]` of 0 and 1. std: `[104]`, the prior's.
-    before: (count `[B, 1]`, total `[B, 104]`, square `[B, 104]`) of the caller's speech before this clip.
-    Returns `[B, T, 104]`, zero outside speech.
+    x: `[B, T, 104]`, raw features minus the prior mean. heard: `[B, T]` of 0 and 1. std: `[104]`, the prior's.
+    before: (count `[B, 1]`, total `[B, 104]`, square `[B, 104]`) of the caller's earlier speech; None for a new caller.
+    Returns `[B, T, 104]`, zero where not heard. Sums are taken in double precision where x is.
     """
-    count0, total0, square0 = before
-    gated = x * speech[..., None]
-    count = count0[..., None] + speech.cumsum(1)[..., None]
-    total = total0[:, None] + gated.cumsum(1)
-    square = square0[:, None] + (gated * gated).cumsum(1)
+    count = heard.cumsum(1)[..., None]
+    gated = x * heard[..., None]
+    total, square = gated.cumsum(1), (gated * gated).cumsum(1)
+    if before is not None:
+        count, total, square = count + before[0][..., None], total + before[1][:, None], square + before[2][:, None]
     deviations = (square - total * total / count.clamp(min=1)).clamp(min=0)
     variance = (STD_WEIGHT_FRAMES * std * std + deviations) / (STD_WEIGHT_FRAMES + count)
     z = (x - total / (MEAN_WEIGHT_FRAMES + count)) / variance.sqrt()
-    return z.clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS) * speech[..., None]
-
-
-def running_history(clips, sums, seed):
-    """What each clip's caller has said before it, when each speaker's clips are played in a seeded random order."""
-    count, total, square = sums
-    rng = np.random.default_rng(seed)
-    before = [np.zeros_like(count), np.zeros_like(total), np.zeros_like(square)]
-    for speaker in np.unique(clips.speakers):
-        order = rng.permutation(np.flatnonzero(clips.speakers == speaker))
-        for name, values in enumerate((count, total, square)):
-            before[name][order[1:]] = np.cumsum(values[order[:-1]], 0)
-    return before
-
-
-def to_tensors(before, index):
-    """Picks the rows of `index` from a history as tensors for `normalize`."""
-    count, total, square = before
-    return torch.from_numpy(count[index][:, None]), torch.from_numpy(total[index]), torch.from_numpy(square[index])
+    return z.clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS) * heard[..., None]

@@ -1,41 +1,45 @@
-"""Scores clips as the live stream would: a window each hop, the caller's statistics as they were by then."""
+"""Scores clips as a live call would: each speaker one caller, clips in random order with pauses, one running stream."""
 
 import numpy as np
 import torch
 
 from .metrics import softmax
-from .normalize import normalize, running_history, sums_of, to_tensors
-from .windows import cut, pad, window_ends
+from .normalize import normalize
+from .windows import call_of, cut, window_ends
 
 
 @torch.no_grad()
-def score(model, clips, mean, std, seed=0, independent=False):
-    """Logits of every live window: (`[W, 6]` logits, `[W]` index of the clip). Each speaker is one caller, clips in random order.
+def score(model, clips, mean, std, seed=0, independent=False, batch=256):
+    """Logits of every live window: (`[W, 6]` logits, `[W]` index of the clip that it ends in or after).
 
     With `independent`, each clip is a caller of whom nothing was heard before.
     """
     model.eval()
-    sums = sums_of(clips, mean)
-    before = running_history(clips, sums, seed)
-    if independent:
-        before = [np.zeros_like(values) for values in before]
-    std = torch.from_numpy(std)
-    order = np.argsort([len(frames) for frames in clips.features])
+    rng = np.random.default_rng(seed)
+    groups = [np.array([i]) for i in range(len(clips))] if independent else [
+        rng.permutation(np.flatnonzero(clips.callers == caller)) for caller in np.unique(clips.callers)
+    ]
     logits, owners = [], []
-    for start in range(0, len(order), 32):
-        index = order[start : start + 32]
-        x, speech = pad(clips, index, mean)
-        z = normalize(x, speech, std, to_tensors(before, index))
-        ends = [window_ends(clips.speech[i]) for i in index]
-        rows = np.repeat(np.arange(len(index)), [len(e) for e in ends])
-        window, mask = cut(z[rows], speech[rows], np.concatenate(ends))
-        logits.append(model(window, mask).numpy())
-        owners.append(index[rows])
+    std = torch.from_numpy(std).double()
+    for order in groups:
+        starts, length = call_of(clips, order, rng)
+        x = np.zeros((1, length, len(mean)))
+        heard = np.zeros((1, length))
+        for i, start in zip(order, starts):
+            x[0, start : start + len(clips.heard[i])] = clips.features[i] - mean
+            heard[0, start : start + len(clips.heard[i])] = clips.heard[i]
+        x, heard = torch.from_numpy(x), torch.from_numpy(heard)
+        z = normalize(x, heard, std).float()
+        steps, _ = model.trunk(z, heard.float())
+        ends = window_ends(heard[0].numpy())
+        for at in range(0, len(ends), batch):
+            logits.append(model.score(cut(steps, ends[None, at : at + batch])).float().numpy())
+        owners.append(order[np.searchsorted(starts, ends - 1, side="right") - 1])
     return np.concatenate(logits), np.concatenate(owners)
 
 
 def clip_posteriors(logits, owners, count, temperature=1.0):
-    """Mean posterior of each clip's windows, `[clips, 6]`."""
+    """Mean posterior of each clip's windows, `[clips, 6]`; zeros for a clip in which nothing was scored."""
     total = np.zeros((count, logits.shape[1]))
     np.add.at(total, owners, softmax(logits / temperature))
-    return total / total.sum(1, keepdims=True)
+    return total / np.maximum(total.sum(1, keepdims=True), 1e-9)

@@ -1,4 +1,4 @@
-"""Cuts windows out of clips the way the live stream does: the window's end moves through the clip."""
+"""Where windows lie, in training and in a call, and how a call is made of a caller's clips."""
 
 import numpy as np
 import torch
@@ -6,45 +6,82 @@ import torch
 WINDOW_FRAMES = 240
 HOP_FRAMES = 24
 MIN_SPEECH_FRAMES = 48
+STRIDE = 4
+# Pauses between the clips of a call, frames: as `npm run evaluate` draws them.
+PAUSE_FRAMES = (380, 400)
 
 
-def pad(clips, index, mean):
-    """Clips of a batch as `[B, T, 104]` (minus the prior mean) and speech flags `[B, T]`, zero-padded to the longest."""
-    frames = max(len(clips.features[i]) for i in index)
+def pad(clips, index, mean, lead=None, rates=None):
+    """Clips of a batch, minus the prior mean: `[B, T, 104]`, heard `[B, T]`, first frame of each clip `[B]`.
+
+    lead: for each row None, or (clip, frames, pause): that many last frames of an earlier clip and a pause before it.
+    rates: for each row how fast it is played, by picking the nearest frame. T is a multiple of 4.
+    """
+    leads = [None] * len(index) if lead is None else lead
+    rates = np.ones(len(index)) if rates is None else rates
+    rows, starts = [], []
+    for i, one, rate in zip(index, leads, rates):
+        picked = played(len(clips.heard[i]), rate)
+        parts = [(clips.features[i][picked] - mean, clips.heard[i][picked])]
+        if one is not None:
+            other, frames, pause = one
+            picked = played(len(clips.heard[other]), rate)[-frames:]
+            parts = [(clips.features[other][picked] - mean, clips.heard[other][picked]), (np.zeros((pause, len(mean))), np.zeros(pause)), *parts]
+        starts.append(sum(len(flags) for _, flags in parts[:-1]))
+        rows.append(parts)
+    frames = max(start + len(parts[-1][1]) for start, parts in zip(starts, rows))
+    frames = -(-frames // STRIDE) * STRIDE
     x = np.zeros((len(index), frames, len(mean)), dtype=np.float32)
-    speech = np.zeros((len(index), frames), dtype=np.float32)
-    for row, i in enumerate(index):
-        x[row, : len(clips.features[i])] = clips.features[i] - mean
-        speech[row, : len(clips.speech[i])] = clips.speech[i]
-    return torch.from_numpy(x), torch.from_numpy(speech)
+    heard = np.zeros((len(index), frames), dtype=np.float32)
+    for row, parts in enumerate(rows):
+        at = 0
+        for features, flags in parts:
+            x[row, at : at + len(flags)], heard[row, at : at + len(flags)] = features, flags
+            at += len(flags)
+    return torch.from_numpy(x), torch.from_numpy(heard), np.array(starts)
 
 
-def window_ends(speech):
-    """Frames (exclusive) at which live windows of one clip end: from enough speech on to a hop past its last."""
-    heard = np.flatnonzero(speech)
-    enough = heard[min(len(heard), MIN_SPEECH_FRAMES) - 1] + 1
-    last = heard[-1] + 1
-    ends = np.arange(enough, last + HOP_FRAMES, HOP_FRAMES)
-    return ends
+def played(frames, rate):
+    """Which of `frames` frames are heard when they are played `rate` times as fast."""
+    return np.minimum(np.round(np.arange(int(frames / rate)) * rate).astype(np.int64), frames - 1)
 
 
-def cut(z, speech, ends):
-    """Windows of the last WINDOW_FRAMES frames before each end: `[B, 240, 104]`, `[B, 240]`."""
-    index = torch.as_tensor(ends)[:, None] - WINDOW_FRAMES + torch.arange(WINDOW_FRAMES)[None]
-    inside = (index >= 0) & (index < z.shape[1])
-    index = index.clamp(0, z.shape[1] - 1)
-    mask = speech.gather(1, index) * inside
-    window = z.gather(1, index[..., None].expand(-1, -1, z.shape[2])) * mask[..., None]
-    return window, mask
+def random_ends(heard, starts, rng, count):
+    """`[B, count]` window ends on the trunk's grid: the first after the whole clip, the others anywhere in it."""
+    ends = np.zeros((len(heard), count), dtype=np.int64)
+    for row, (flags, start) in enumerate(zip(heard.numpy(), starts)):
+        spoken = start + np.flatnonzero(flags[start:])
+        if not len(spoken):
+            spoken = np.array([start])
+        first, last = spoken[min(len(spoken), MIN_SPEECH_FRAMES // 2) - 1] + 1, spoken[-1] + 1
+        ends[row, 0] = last + rng.integers(0, HOP_FRAMES)
+        ends[row, 1:] = rng.integers(first, last + HOP_FRAMES, count - 1)
+    return -(-ends // STRIDE) * STRIDE
 
 
-def random_ends(speech, rng):
-    """One window end per clip: half of the time with the whole clip heard, else anywhere in it."""
-    ends = []
-    for flags in speech.numpy():
-        heard = np.flatnonzero(flags)
-        last = heard[-1] + 1
-        enough = heard[min(len(heard), MIN_SPEECH_FRAMES) - 1] + 1
-        whole = rng.random() < 0.6
-        ends.append(last + rng.integers(0, 60) if whole else rng.integers(enough, last + HOP_FRAMES))
-    return np.array(ends)
+def cut(steps, ends):
+    """Windows of trunk steps `[B, N, D]` before each end (frames, `[B, W]`): `[B W, 60, D]`, zeros before the start."""
+    length = WINDOW_FRAMES // STRIDE
+    batch, _, size = steps.shape
+    index = torch.from_numpy(ends // STRIDE)[..., None] + torch.arange(-length, 0)
+    inside = (index >= 0) & (index < steps.shape[1])
+    flat = index.clamp(0, steps.shape[1] - 1).view(batch, -1, 1).expand(-1, -1, size)
+    windows = steps.gather(1, flat) * inside.view(batch, -1, 1)
+    return windows.view(-1, length, size)
+
+
+def call_of(clips, order, rng):
+    """One caller's clips in an order, with pauses: where each begins (frames) and how long the call is (whole hops)."""
+    starts, at = [], 0
+    for i in order:
+        starts.append(at)
+        at += len(clips.heard[i]) + int(rng.integers(*PAUSE_FRAMES))
+    return np.array(starts), -(-at // HOP_FRAMES) * HOP_FRAMES
+
+
+def window_ends(heard):
+    """Frames (exclusive) at which a live call is scored: on the hop's grid, enough heard, and lately."""
+    sums = np.concatenate([[0], np.cumsum(heard)])
+    ends = np.arange(HOP_FRAMES, len(heard) + 1, HOP_FRAMES)
+    enough = sums[ends] - sums[np.maximum(0, ends - WINDOW_FRAMES)] >= MIN_SPEECH_FRAMES
+    return ends[enough & (sums[ends] > sums[ends - HOP_FRAMES])]

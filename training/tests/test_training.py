@@ -1,0 +1,131 @@
+"""A whole small training on the demo's clips: features by the serving code, a run cut off and gone on with, and the export."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from undertone.data import load, split_by_speaker
+from undertone.exporting import context_of
+from undertone.model import StreamingTrunk
+from undertone.report import figures, fit_temperature_of, pooled
+from undertone.score import score
+from undertone.trainer import Recipe, Trainer
+from undertone.windows import window_ends
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = Recipe(epochs=2, batch=4, channels=16, lstm=8, lr=1e-3)
+
+
+class Training(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        torch.set_num_threads(1)
+        cls.folder = Path(tempfile.mkdtemp(prefix="undertone-training-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        command = ["node", "tools/features/main.ts", "--data", "assets/demo", "--out", str(cls.folder / "features"), "--augment", "1", "--augment-all"]
+        subprocess.run([*command, "--limit", "24"], cwd=ROOT, check=True, capture_output=True)
+        cls.clips = load(cls.folder / "features")
+        names = sorted(set(cls.clips.speakers))
+        cls.train, cls.test = split_by_speaker(cls.clips, names[:1])
+
+    def run_of(self, name, recipe=SMALL, **more):
+        trainer = Trainer(recipe, self.train, self.folder / name, self.test, **more)
+        return trainer, trainer.run(report=lambda line: None)
+
+    def log_of(self, name):
+        return [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text().splitlines()]
+
+    def test_learns_from_copies_but_is_tested_on_clips_alone(self):
+        self.assertEqual(set(self.clips.copies), {0, 1})
+        self.assertEqual(set(self.test.copies), {0})
+        trainer = Trainer(replace(SMALL, copy_share=1.0), self.train, self.folder / "copies")
+        drawn = np.concatenate(trainer.batches())
+        self.assertTrue((self.train.copies[drawn] == 1).any())
+        self.assertEqual(len(drawn), len(trainer.originals) // 4 * 4)
+
+    def test_goes_on_after_an_interruption_as_if_there_had_been_none(self):
+        whole, _ = self.run_of("whole")
+        cut_off = Trainer(SMALL, self.train, self.folder / "cut", self.test)
+
+        class Interrupted(Exception):
+            pass
+
+        def interrupt(line):
+            raise Interrupted
+
+        # The report comes before the checkpoint is written: the first epoch is lost and done again.
+        with self.assertRaises(Interrupted):
+            cut_off.run(report=interrupt)
+        self.assertFalse((self.folder / "cut" / "checkpoint.pt").exists())
+        once = Trainer(SMALL, self.train, self.folder / "cut", self.test)
+        lines = []
+
+        def stop_after_one(line):
+            lines.append(line)
+            if len(lines) == 2:
+                raise Interrupted
+
+        with self.assertRaises(Interrupted):
+            once.run(report=stop_after_one)
+        resumed, _ = self.run_of("cut")
+        for a, b in zip(whole.averaged.state_dict().values(), resumed.averaged.state_dict().values()):
+            self.assertTrue(torch.equal(a, b))
+        self.assertEqual([entry["epoch"] for entry in self.log_of("cut")], [1, 2])
+
+    def test_learns(self):
+        trainer, _ = self.run_of("learns", replace(SMALL, epochs=30, mixup=0.0, lr=5e-3))
+        losses = [entry["loss"] for entry in self.log_of("learns")]
+        self.assertLess(losses[-1], losses[0] - 0.1)
+        self.assertEqual(trainer.epoch, 30)
+
+    def test_refuses_test_speakers_in_training(self):
+        with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):
+            Trainer(SMALL, self.train, self.folder / "leaky", self.train)
+
+    def test_figures_add_up(self):
+        trainer, _ = self.run_of("figures")
+        logits, owners = score(trainer.averaged, self.test, trainer.mean, trainer.std)
+        result = figures(self.test, logits, owners, fit_temperature_of(self.test.labels, logits, owners))
+        self.assertEqual(sum(map(sum, result["confusion"])), len(self.test))
+        self.assertEqual(result["windows"], len(logits))
+        # One row is one window of the call, at the ends where a live call is scored.
+        again = score(trainer.averaged, self.test, trainer.mean, trainer.std)
+        np.testing.assert_array_equal(again[0], logits)
+        part = {"labels": self.test.labels, "speakers": self.test.speakers, "logits_caller": logits, "owners_caller": owners}
+        both = pooled([part, part], "caller")
+        self.assertAlmostEqual(both["meanUar"], result["uar"])
+        self.assertEqual(both["clips"], 2 * len(self.test))
+
+    def test_windows_end_on_the_hop_with_enough_heard_of_late(self):
+        heard = np.zeros(480)
+        heard[10:80] = 1
+        self.assertEqual(list(window_ends(heard)), [72, 96])
+        heard[10:80] = 0
+        heard[10:50] = 1
+        self.assertEqual(list(window_ends(heard)), [])
+
+    def test_exports_graphs_whose_hashes_and_sizes_the_manifest_says(self):
+        trainer, _ = self.run_of("export")
+        (self.folder / "export" / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers)), "test": sorted(set(self.test.speakers))}))
+        out = self.folder / "model"
+        command = [sys.executable, "training/export.py", "--run", str(self.folder / "export"), "--data", str(self.folder / "features"), "--version", "0.0.1"]
+        report = subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=True, capture_output=True, text=True)
+        self.assertIn("uar", json.loads(report.stdout[report.stdout.index("{\n") :])["unseen"])
+        manifest = json.loads((out / "manifest.json").read_text())
+        self.assertEqual(manifest["contextFrames"], context_of(trainer.averaged))
+        self.assertEqual(manifest["streaming"]["stateSize"], StreamingTrunk(trainer.averaged).state_size)
+        self.assertEqual(sorted(manifest["files"]), ["head", "trunk", "whole"])
+        parity = json.loads((out / "parity.json").read_text())
+        self.assertEqual((out / "parity-features.i16").stat().st_size, 2 * parity["batch"] * parity["frameCount"] * parity["featureCount"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,90 @@
+"""Writes a trained network as the three graphs that serve and check it, with a fixture by which every engine is held to it."""
+
+import hashlib
+import json
+
+import numpy as np
+import torch
+
+from . import normalize, windows
+from .data import LABELS
+from .model import StreamingHead, StreamingTrunk, WholeWindow
+
+OPSET = 15
+
+
+def context_of(model):
+    """Left context of a whole window: the trunk's receptive field in whole steps."""
+    return -(-model.context // windows.STRIDE) * windows.STRIDE
+
+
+def write_graphs(model, out):
+    """`trunk`, `head` and `whole` as ONNX; returns what the manifest says of the files."""
+    model.eval()
+    trunk, context = StreamingTrunk(model).eval(), context_of(model)
+    batch, frames = {0: "batch"}, {0: "batch", 1: "frames"}
+    hop, whole = windows.HOP_FRAMES, context + windows.WINDOW_FRAMES
+    features = (model.step_size - model.channels - 1) // 2
+    graphs = {
+        "trunk": (
+            trunk, (torch.randn(2, hop, features), torch.ones(2, hop), torch.zeros(2, trunk.state_size)),
+            ["features", "mask", "state"], ["steps", "next"],
+            {"features": frames, "mask": frames, "state": batch, "steps": {0: "batch", 1: "count"}, "next": batch},
+        ),
+        "head": (
+            StreamingHead(model).eval(), (torch.randn(2, windows.WINDOW_FRAMES // windows.STRIDE, model.step_size),),
+            ["steps"], ["logits"], {"steps": batch, "logits": batch},
+        ),
+        "whole": (
+            WholeWindow(model, context).eval(), (torch.randn(2, whole, features), torch.ones(2, whole)),
+            ["features", "mask"], ["logits"], {"features": batch, "mask": batch, "logits": batch},
+        ),
+    }
+    files = {}
+    for name, (module, example, inputs, outputs, axes) in graphs.items():
+        path = out / ("emonet.onnx" if name == "whole" else f"emonet-{name}.onnx")
+        torch.onnx.export(module, example, str(path), input_names=inputs, output_names=outputs, dynamic_axes=axes, opset_version=OPSET)
+        files[name] = {"path": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return files
+
+
+@torch.no_grad()
+def write_parity(model, clips, mean, std, out):
+    """Whole windows of real speech and PyTorch's logits of them; features as 16-bit steps of 1/4096, exact in every reader."""
+    context = context_of(model)
+    length = context + windows.WINDOW_FRAMES
+    chosen = np.concatenate([np.flatnonzero(clips.labels == label)[:1] for label in (0, 3, 5)])
+    x, heard, _ = windows.pad(clips, chosen, mean)
+    z = normalize.normalize(x, heard, torch.from_numpy(std))
+    features, mask = torch.zeros(len(chosen), length, len(mean)), torch.zeros(len(chosen), length)
+    for row, flags in enumerate(heard.numpy()):
+        end = min(-(-(int(np.flatnonzero(flags)[-1]) + 1) // windows.STRIDE) * windows.STRIDE, z.shape[1])
+        taken = min(end, length)
+        features[row, length - taken :], mask[row, length - taken :] = z[row, end - taken : end], heard[row, end - taken : end]
+    steps = np.round(features.numpy() * 4096).astype("<i2")
+    expected = model(torch.from_numpy(steps.astype(np.float32) / 4096), mask, context)
+    steps.tofile(out / "parity-features.i16")
+    parity = {
+        "batch": len(chosen), "frameCount": length, "contextFrames": context, "featureCount": len(mean), "stepsPerUnit": 4096,
+        "mask": ["".join(str(int(v)) for v in row) for row in mask], "logits": [[round(float(v), 6) for v in row] for row in expected],
+    }
+    (out / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")
+
+
+def write_manifest(model, files, mean, std, temperature, version, trained_on, out):
+    manifest = {
+        "format": "undertone-model/2", "name": "emonet", "version": version, "labels": LABELS,
+        "sampleRateHz": 16000, "hopSamples": 160, "melBands": 64, "mfccCount": 40,
+        "windowFrames": windows.WINDOW_FRAMES, "contextFrames": context_of(model), "hopFrames": windows.HOP_FRAMES,
+        "minSpeechFrames": windows.MIN_SPEECH_FRAMES,
+        "streaming": {"strideFrames": windows.STRIDE, "stepSize": model.step_size, "stateSize": StreamingTrunk(model).state_size},
+        "normalization": {
+            "mean": [round(float(v), 5) for v in mean], "std": [round(float(v), 5) for v in std],
+            "meanWeightFrames": normalize.MEAN_WEIGHT_FRAMES, "stdWeightFrames": normalize.STD_WEIGHT_FRAMES,
+            "memoryFrames": normalize.MEMORY_FRAMES,
+        },
+        "temperature": round(temperature, 4), "uncertainBelow": 0.4,
+        "files": files, "trainedOn": trained_on,
+        "license": "Weights: Apache-2.0; trained on CREMA-D (ODbL 1.0, DbCL 1.0), see MODEL_CARD.md",
+    }
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

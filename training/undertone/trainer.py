@@ -1,0 +1,219 @@
+"""One training run: seeded, resumable, with averaged weights; validation, where there is any, never chooses the weights."""
+
+import copy
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import augment
+from .data import LABELS, assert_disjoint, soft_targets
+from .metrics import recalls, uar
+from .model import EmoNet
+from .normalize import centred, moments_of, normalize, prior_of
+from .score import clip_posteriors, score
+from .windows import PAUSE_FRAMES, cut, pad, random_ends
+
+
+@dataclass
+class Recipe:
+    """Everything that decides a run but its data."""
+
+    kind: str = "emonet"
+    epochs: int = 40
+    batch: int = 32
+    lr: float = 1.5e-3
+    weight_decay: float = 0.02
+    seed: int = 1
+    vote_share: float = 0.25
+    smoothing: float = 0.02
+    mixup: float = 0.2
+    # Share of clips that are drawn from an augmented copy, where there are copies.
+    copy_share: float = 0.5
+    # Share of clips of whose caller nothing was heard before, and up to which share little was; the others are well known.
+    new_share: float = 0.1
+    known_share: float = 0.4
+    # Share of batches whose clips follow an earlier one of the caller within the window's reach.
+    lead_share: float = 0.0
+    # Share of clips whose microphone is changed in the features.
+    channel_share: float = 0.5
+    windows: int = 1
+    average: float = 0.998
+    teacher_share: float = 0.7
+    channels: int = 144
+    lstm: int = 96
+    dropout: float = 0.2
+    head_dropout: float = 0.4
+
+    def network(self):
+        return EmoNet(self.kind, channels=self.channels, lstm=self.lstm, dropout=self.dropout, head_dropout=self.head_dropout)
+
+
+class Trainer:
+    """Trains on `train`; `test`, if given, is scored now and then, for the log alone.
+
+    targets: `[clips, labels]` of `train` in the place of its labels and votes (a teacher's, say).
+    """
+
+    def __init__(self, recipe, train, out, test=None, teacher=None):
+        if test is not None:
+            assert_disjoint(train, test)
+        self.recipe, self.train, self.test = recipe, train, test
+        self.out = Path(out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        np.random.seed(recipe.seed)
+        self.rng = np.random.default_rng(recipe.seed)
+        self.mean, self.std = prior_of(train.where(train.copies == 0))
+        self.moments = centred(moments_of(train), self.mean)
+        self.targets = torch.from_numpy(soft_targets(train, recipe.vote_share))
+        if teacher is not None:
+            self.targets = (1 - recipe.teacher_share) * self.targets + recipe.teacher_share * torch.from_numpy(teacher)
+        # The copies of each clip, itself first: an epoch draws one of them.
+        self.originals = np.flatnonzero(train.copies == 0)
+        of_path = {}
+        for i, path in enumerate(train.paths):
+            of_path.setdefault(path, []).append(i)
+        self.copies_of = {i: [j for j in of_path[train.paths[i]] if j != i] for i in self.originals}
+        self.of_caller = {caller: np.flatnonzero(train.callers == caller) for caller in np.unique(train.callers)}
+        self.model = recipe.network()
+        self.averaged = copy.deepcopy(self.model)
+        # Decay spares what is one-dimensional: biases and norms.
+        matrices = [p for p in self.model.parameters() if p.ndim > 1]
+        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}], lr=recipe.lr
+        )
+        self.steps_per_epoch = len(self.originals) // recipe.batch
+        total = self.steps_per_epoch * recipe.epochs
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, recipe.lr, total_steps=total + 1, pct_start=0.15, div_factor=10)
+        self.epoch = 0
+        # Half precision where the library has fast kernels for it; Debian's PyTorch 1.13 has not.
+        self.half = int(torch.__version__.split(".")[0]) >= 2
+
+    def batches(self):
+        """Indices of one epoch: each clip or a copy of it once, clips of like length together, in random order."""
+        drawn = []
+        for i in self.rng.permutation(self.originals):
+            copies = self.copies_of[i]
+            drawn.append(self.rng.choice(copies) if copies and self.rng.random() < self.recipe.copy_share else i)
+        size = self.recipe.batch
+        chunks = [np.array(drawn[at : at + 16 * size]) for at in range(0, len(drawn), 16 * size)]
+        chunks = [c[np.argsort([len(self.train.heard[i]) for i in c], kind="stable")] for c in chunks]
+        batches = [b for c in chunks for b in np.split(c, range(size, len(c), size)) if len(b) == size]
+        return [batches[i] for i in self.rng.permutation(len(batches))]
+
+    def history(self, index):
+        """Moments of a random number of other clips of each clip's caller: none for some, many for most."""
+        drawn = []
+        for i in index:
+            others, chance = self.of_caller[self.train.callers[i]], self.rng.random()
+            if chance < self.recipe.new_share:
+                number = 0
+            elif chance < self.recipe.known_share:
+                number = int(np.exp(self.rng.uniform(0, np.log(30))))
+            else:
+                number = int(self.rng.integers(30, 90))
+            pick = torch.from_numpy(self.rng.choice(others, number))
+            drawn.append([values[pick].sum(0) for values in self.moments])
+        return [torch.stack(values) for values in zip(*drawn)]
+
+    def lead(self, index):
+        """For a share of the batches, the end of another clip of each caller and a pause before it."""
+        if self.rng.random() >= self.recipe.lead_share:
+            return None
+        others = [self.rng.choice(self.of_caller[self.train.callers[i]]) for i in index]
+        frames = np.minimum(self.rng.integers(40, 200, len(index)), [len(self.train.heard[i]) // 2 for i in others])
+        return list(zip(others, frames, self.rng.integers(*PAUSE_FRAMES, len(index))))
+
+    def loss(self, index):
+        recipe, rng = self.recipe, self.rng
+        rates = rng.uniform(0.9, 1.12, len(index))
+        x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates)
+        offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < recipe.channel_share)
+        before = augment.shift_history(self.history(index), offset)
+        z = normalize(x + offset[:, None], heard, torch.from_numpy(self.std), before)
+        z = augment.hide(z)
+        ends = random_ends(heard, starts, rng, recipe.windows)
+        targets = self.targets[index]
+        if recipe.mixup > 0:
+            # Each clip against another of its batch, aligned at the end of what is scored.
+            share = torch.from_numpy(rng.beta(recipe.mixup, recipe.mixup, len(index)).astype(np.float32))
+            share = torch.maximum(share, 1 - share)
+            order = torch.from_numpy(rng.permutation(len(index)))
+            heard = torch.maximum(heard, heard[order] * (share < 0.95)[:, None])
+            z = share[:, None, None] * z + (1 - share)[:, None, None] * z[order]
+            targets = share[:, None] * targets + (1 - share)[:, None] * targets[order]
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
+            steps, _ = self.model.trunk(z, heard)
+            logits = self.model.score(cut(steps.float(), ends)).float()
+        return F.cross_entropy(logits, targets.repeat_interleave(recipe.windows, 0), label_smoothing=recipe.smoothing)
+
+    def average(self):
+        taken = self.schedule.last_epoch
+        decay = min(self.recipe.average, (1 + taken) / (10 + taken))
+        with torch.no_grad():
+            for a, p in zip(self.averaged.state_dict().values(), self.model.state_dict().values()):
+                a.mul_(decay).add_(p, alpha=1 - decay) if a.dtype.is_floating_point else a.copy_(p)
+
+    def run(self, score_every=10, report=print):
+        checkpoint = self.out / "checkpoint.pt"
+        if checkpoint.exists():
+            self.restore(read(checkpoint))
+            report(f"{self.out}: goes on after epoch {self.epoch}")
+        started, first = time.time(), self.epoch
+        while self.epoch < self.recipe.epochs:
+            self.model.train()
+            losses = []
+            for index in self.batches():
+                loss = self.loss(index)
+                self.optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+                self.optimizer.step()
+                self.schedule.step()
+                self.average()
+                losses.append(loss.item())
+            self.epoch += 1
+            left = (time.time() - started) / (self.epoch - first) * (self.recipe.epochs - self.epoch)
+            line = f"{self.out}: epoch {self.epoch}/{self.recipe.epochs}, loss {np.mean(losses):.3f}"
+            entry = {"epoch": self.epoch, "loss": float(np.mean(losses)), "seconds": time.time() - started}
+            if self.test is not None and (self.epoch % score_every == 0 or self.epoch == self.recipe.epochs):
+                entry |= self.figures()
+                line += f", UAR {entry['uar']:.3f} ({' '.join(f'{k[:3]} {v:.2f}' for k, v in entry['recall'].items())})"
+            report(f"{line}, {left / 60:.0f} min left")
+            with open(self.out / "log.jsonl", "a") as log:
+                log.write(json.dumps(entry) + "\n")
+            torch.save(self.state(), checkpoint)
+        result = {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std), "labels": LABELS, "recipe": asdict(self.recipe), "model": self.averaged.state_dict()}
+        torch.save(result, self.out / "final.pt")
+        return entry if first < self.recipe.epochs else self.figures()
+
+    def figures(self):
+        logits, owners = score(self.averaged, self.test, self.mean, self.std)
+        predicted = clip_posteriors(logits, owners, len(self.test)).argmax(1)
+        return {"uar": uar(self.test.labels, predicted), "recall": recalls(self.test.labels, predicted)}
+
+    def state(self):
+        return {
+            "model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(), "epoch": self.epoch, "rng": self.rng.bit_generator.state,
+            "numpy": np.random.get_state(), "torch": torch.get_rng_state(),
+        }
+
+    def restore(self, state):
+        for name in ("model", "averaged", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.epoch = state["epoch"]
+        self.rng.bit_generator.state = state["rng"]
+        np.random.set_state(state["numpy"])
+        torch.set_rng_state(state["torch"])
+
+
+def read(path):
+    """A checkpoint of one's own, with the generators' states in it: not a file to take from strangers."""
+    return torch.load(path, **({"weights_only": False} if int(torch.__version__.split(".")[0]) >= 2 else {}))
