@@ -39,6 +39,11 @@ const assumedFloor = Math.log(2e-2);
 const signalDb = -50;
 /** A frame counts for the noise floor once this many later ones had a signal too: at an edge it is half silence. */
 const settleFrames = 3;
+/**
+ * Concealed frames, and this many after each, say nothing of the noise floor: concealment fades to nothing, and a floor
+ * that followed it would take the room itself for speech.
+ */
+const recoverFrames = 5;
 const blockFrames = 25;
 const blocks = 10;
 const smoothing = 0.4;
@@ -68,6 +73,8 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   #steady = 0;
   /** Frames that the noise floor has been tracked over. */
   #tracked = 0;
+  /** Frames since the last concealed one. */
+  #sinceConcealed = Infinity;
   #peakDb = -Infinity;
   #speaking = false;
   /** Index of the newest active frame, and of the newest frame marked as speech's end. */
@@ -79,6 +86,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
 
   process(input: RawFrame, emit: Emit<DetectedSpeech>): void {
     const { delayFrames } = this.#options;
+    this.#sinceConcealed = input.concealed ? 0 : this.#sinceConcealed + 1;
     const active = this.#isActive(input.logMel);
     const slotIndex = input.index % (delayFrames + 1);
     const slot = (this.#ring[slotIndex] ??= emptySlot());
@@ -171,7 +179,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
       snrDb += Math.max(0, Math.min(maxSnrDb, dbPerNeper * (value - floor)));
     }
     snrDb /= lastBand - firstBand + 1;
-    if (this.#steady > 2 * settleFrames) this.#track();
+    if (this.#steady > 2 * settleFrames && this.#sinceConcealed > recoverFrames) this.#track();
     const active = snrDb > onSnrDb && levelDb > this.#peakDb - rangeDb;
     if (active) this.#peakDb = Math.max(this.#peakDb - peakDecayDb, levelDb);
     return active;

@@ -84,6 +84,26 @@ describe('SpeechDetector', () => {
     expect(flags.slice(300).filter(Boolean).length / (flags.length - 300)).toBeLessThan(0.02);
   });
 
+  it('does not take the room for speech because concealment fades below its noise', () => {
+    // A tenth of the packets lost, two in a row, and concealed by what fades to nothing.
+    const lost = (at: number): boolean => Math.floor(at / 320) % 20 < 2;
+    const audio = noise(16_000 * 10, 0.01).map((sample, at) => (lost(at) ? sample * Math.exp(-(at % 6400) / 100) : sample));
+    const extractor = new FeatureExtractor();
+    const detector = new SpeechDetector();
+    const flags: boolean[] = [];
+    const take: Parameters<SpeechDetector['process']>[1] = (output) => {
+      if (output.kind === 'frame') flags.push(output.frame.speech);
+    };
+    for (let at = 0; at < audio.length; at += 320) {
+      const chunk = { startSample: at, samples: audio.subarray(at, at + 320), concealed: lost(at), arrivalMs: 0 };
+      extractor.process(chunk, (frame) => {
+        detector.process(frame, take);
+      });
+    }
+    detector.flush(take);
+    expect(flags.slice(300).filter(Boolean).length / (flags.length - 300)).toBeLessThan(0.02);
+  });
+
   it('finds the same utterance at the same place each time a caller speaks it', () => {
     const part = join(clip, silence(1.3));
     const { changes } = detect(join(part, part, part, part));
