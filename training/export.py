@@ -8,7 +8,7 @@ import torch
 
 from undertone.data import load, split_by_speaker
 from undertone.exporting import write_graphs, write_manifest, write_parity
-from undertone.report import figures, fit_temperature_of
+from undertone.report import calibrated, figures
 from undertone.score import score
 from undertone.trainer import Recipe
 
@@ -30,21 +30,21 @@ def main():
     model.eval()
     mean, std = state["mean"].numpy(), state["std"].numpy()
     _, unseen = split_by_speaker(load(options.data), speakers["test"])
-    temperature = fit_temperature_of(unseen.labels, *score(model, unseen, mean, std))
+    temperatures = calibrated(unseen.labels, *score(model, unseen, mean, std))
 
     out.mkdir(parents=True, exist_ok=True)
     files = write_graphs(model, out)
     write_parity(model, unseen, mean, std, out)
     trained_on = f"CREMA-D, {len(speakers['train'])} actors; calibrated on {len(speakers['test'])} others"
-    write_manifest(model, files, mean, std, temperature, options.version, trained_on, out)
+    write_manifest(model, files, mean, std, temperatures, options.version, trained_on, out)
     (out / "speakers.json").write_text(json.dumps(speakers) + "\n")
 
-    report = {"recipe": state["recipe"], "parameters": sum(p.numel() for p in model.parameters()), "temperature": temperature}
+    report = {"recipe": state["recipe"], "parameters": sum(p.numel() for p in model.parameters()), "temperatures": temperatures}
     for name, clips in {"unseen": unseen, **({"other": load(options.other)} if options.other else {})}.items():
         clips = clips.where(clips.copies == 0)
         for independent in (False, True):
             scored = score(model, clips, mean, std, independent=independent)
-            report[f"{name}{', each clip a new caller' if independent else ''}"] = figures(clips, *scored, temperature)
+            report[f"{name}{', each clip a new caller' if independent else ''}"] = figures(clips, *scored, temperatures)
     print(json.dumps(report, indent=1))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from undertone.data import folds_of, load, split_by_speaker
-from undertone.report import figures, fit_temperature_of, pooled
+from undertone.report import calibrated, figures, pooled
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
 
@@ -63,10 +63,10 @@ def one(recipe, train, test, out, options):
         **{f"{kind}_{name}": scored[name][at] for name in scored for at, kind in enumerate(("logits", "owners"))},
     )
     (out / "speakers.json").write_text(json.dumps({"train": sorted(set(train.speakers)), "test": sorted(set(test.speakers))}) + "\n")
-    temperature = fit_temperature_of(test.labels, *scored["caller"])
+    temperatures = calibrated(test.labels, *scored["caller"])
     entry = {
         "recipe": asdict(recipe), "data": str(Path(options.data).name), "parameters": count, "out": out.name,
-        "caller": figures(test, *scored["caller"], temperature), "newCaller": figures(test, *scored["new"], temperature),
+        "caller": figures(test, *scored["caller"], temperatures), "newCaller": figures(test, *scored["new"], temperatures),
     }
     with open(out.parent / "runs.jsonl", "a") as log:
         log.write(json.dumps(entry) + "\n")

@@ -15,7 +15,7 @@ import torch
 from undertone.data import load, split_by_speaker
 from undertone.exporting import context_of
 from undertone.model import StreamingTrunk
-from undertone.report import figures, fit_temperature_of, pooled
+from undertone.report import calibrated, figures, pooled, sharpened, verdict_temperature_of
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
 from undertone.windows import window_ends
@@ -93,7 +93,7 @@ class Training(unittest.TestCase):
     def test_figures_add_up(self):
         trainer, _ = self.run_of("figures")
         logits, owners = score(trainer.averaged, self.test, trainer.mean, trainer.std)
-        result = figures(self.test, logits, owners, fit_temperature_of(self.test.labels, logits, owners))
+        result = figures(self.test, logits, owners, calibrated(self.test.labels, logits, owners))
         self.assertEqual(sum(map(sum, result["confusion"])), len(self.test))
         self.assertEqual(result["windows"], len(logits))
         # One row is one window of the call, at the ends where a live call is scored.
@@ -103,6 +103,18 @@ class Training(unittest.TestCase):
         both = pooled([part, part], "caller")
         self.assertAlmostEqual(both["meanUar"], result["uar"])
         self.assertEqual(both["clips"], 2 * len(self.test))
+
+    def test_sharpens_verdicts_that_are_less_sure_than_they_are_right(self):
+        rng = np.random.default_rng(1)
+        labels = rng.integers(0, 6, 2000)
+        posterior = np.full((2000, 6), 0.14)
+        said = np.where(rng.random(2000) < 0.8, labels, rng.integers(0, 6, 2000))
+        posterior[np.arange(2000), said] = 0.3
+        sharp = sharpened(posterior, verdict_temperature_of(labels, posterior))
+        np.testing.assert_allclose(sharp.sum(1), 1)
+        np.testing.assert_array_equal(sharp.argmax(1), said)
+        self.assertAlmostEqual(float(sharp.max(1).mean()), float((said == labels).mean()), delta=0.01)
+        np.testing.assert_array_equal(sharpened(np.zeros((1, 6)), 0.5), np.zeros((1, 6)))
 
     def test_windows_end_on_the_hop_with_enough_heard_of_late(self):
         heard = np.zeros(480)

@@ -71,7 +71,7 @@ def write_parity(model, clips, mean, std, out):
     (out / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")
 
 
-def write_manifest(model, files, mean, std, temperature, version, trained_on, out):
+def write_manifest(model, files, mean, std, temperatures, version, trained_on, out):
     manifest = {
         "format": "undertone-model/2", "name": "emonet", "version": version, "labels": LABELS,
         "sampleRateHz": 16000, "hopSamples": 160, "melBands": 64, "mfccCount": 40,
@@ -83,7 +83,7 @@ def write_manifest(model, files, mean, std, temperature, version, trained_on, ou
             "meanWeightFrames": normalize.MEAN_WEIGHT_FRAMES, "stdWeightFrames": normalize.STD_WEIGHT_FRAMES,
             "memoryFrames": normalize.MEMORY_FRAMES,
         },
-        "temperature": round(temperature, 4), "uncertainBelow": 0.4,
+        "temperature": round(temperatures[0], 4), "verdictTemperature": round(temperatures[1], 4), "uncertainBelow": 0.4,
         "files": files, "trainedOn": trained_on,
         "license": "Weights: Apache-2.0; trained on CREMA-D (ODbL 1.0, DbCL 1.0), see MODEL_CARD.md",
     }

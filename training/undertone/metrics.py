@@ -42,7 +42,7 @@ def fit_temperature(labels, logits, weight):
         return loss
 
     optimizer.step(closure)
-    return float(log_temperature.exp())
+    return float(log_temperature.detach().exp())
 
 
 def macro_f1(labels, predicted):

@@ -13,13 +13,45 @@ def fit_temperature_of(labels, logits, owners):
     return fit_temperature(labels[owners], logits, weight.astype(np.float32))
 
 
-def figures(clips, logits, owners, temperature):
-    """Of a set of `Clips`: all that a run's line says."""
-    return figures_of(clips.labels, clips.speakers, logits, owners, temperature)
+def verdict_temperature_of(labels, posterior):
+    """The temperature of clips' mean posteriors: a mean over windows that agree is less sure than it could be."""
+    scored = posterior.sum(1) > 0
+    logits = np.log(np.maximum(posterior[scored], 1e-9)).astype(np.float32)
+    return fit_temperature(labels[scored], logits, np.ones(len(logits), dtype=np.float32))
 
 
-def figures_of(labels, speakers, logits, owners, temperature):
-    posterior = clip_posteriors(logits, owners, len(labels), temperature)
+def sharpened(posterior, temperature):
+    """Posteriors to the power of 1 / temperature, again summing to 1; rows of zeros stay."""
+    powers = posterior ** (1 / temperature)
+    return powers / np.maximum(powers.sum(1, keepdims=True), 1e-9)
+
+
+def calibrated(labels, logits, owners):
+    """(temperature of windows, temperature of verdicts), fitted on this set."""
+    temperature = fit_temperature_of(labels, logits, owners)
+    return temperature, verdict_temperature_of(labels, clip_posteriors(logits, owners, len(labels), temperature))
+
+
+def figures(clips, logits, owners, temperatures):
+    """Of a set of `Clips`: all that a run's line says. temperatures: (of windows, of verdicts)."""
+    return figures_of(clips.labels, clips.speakers, softmax(logits / temperatures[0]), owners, temperatures)
+
+
+def figures_of(labels, speakers, windows, owners, temperatures):
+    """windows: calibrated posteriors of windows `[W, 6]`; a clip's verdict is their mean, sharpened."""
+    mean = np.zeros((len(labels), len(LABELS)))
+    np.add.at(mean, owners, windows)
+    mean /= np.maximum(mean.sum(1, keepdims=True), 1e-9)
+    posterior = sharpened(mean, temperatures[1])
+    return figures_of_verdicts(labels, speakers, posterior) | {
+        "eceOfWindows": calibration_error(labels[owners], windows),
+        "windows": len(owners),
+        "temperature": temperatures[0],
+        "verdictTemperature": temperatures[1],
+    }
+
+
+def figures_of_verdicts(labels, speakers, posterior):
     predicted = posterior.argmax(1)
     own = {name: uar(labels[speakers == name], predicted[speakers == name]) for name in np.unique(speakers)}
     confusion = np.zeros((len(LABELS), len(LABELS)), dtype=int)
@@ -29,33 +61,36 @@ def figures_of(labels, speakers, logits, owners, temperature):
         "accuracy": float((predicted == labels).mean()),
         "macroF1": macro_f1(labels, predicted),
         "ece": calibration_error(labels, posterior),
-        "eceOfWindows": calibration_error(labels[owners], softmax(logits / temperature)),
         "perClassRecall": recalls(labels, predicted),
         "speakerUar": {"least": min(own.values()), "median": float(np.median(list(own.values()))), "most": max(own.values())},
         "confusion": confusion.tolist(),
         "clips": len(labels),
-        "windows": len(owners),
         "speakers": len(own),
-        "temperature": temperature,
     }
 
 
 def pooled(parts, name):
-    """Over folds: the mean of their UARs, and figures over all clips with temperatures fitted on the other folds."""
+    """Over folds: the mean of their UARs, and figures over all clips; each fold is calibrated on the other folds alone."""
     folds = []
     for number, part in enumerate(parts):
         others = [other for at, other in enumerate(parts) if at != number]
-        offsets = np.cumsum([0, *[len(other["labels"]) for other in others[:-1]]])
-        temperature = fit_temperature_of(
-            np.concatenate([other["labels"] for other in others]),
-            np.concatenate([other[f"logits_{name}"] for other in others]),
-            np.concatenate([other[f"owners_{name}"] + offset for other, offset in zip(others, offsets)]),
-        )
-        folds.append((part["labels"], part["speakers"], part[f"logits_{name}"] / temperature, part[f"owners_{name}"], temperature))
-    uars = [figures_of(*fold[:4], 1.0)["uar"] for fold in folds]
-    offsets = np.cumsum([0, *[len(fold[0]) for fold in folds[:-1]]])
-    everything = figures_of(
-        np.concatenate([fold[0] for fold in folds]), np.concatenate([fold[1] for fold in folds]), np.concatenate([fold[2] for fold in folds]),
-        np.concatenate([fold[3] + offset for fold, offset in zip(folds, offsets)]), 1.0,
-    )
-    return {"meanUar": float(np.mean(uars)), "foldUars": uars, "temperatures": [fold[4] for fold in folds], **everything}
+        temperatures = calibrated(*joined(others, name)[:3])
+        windows = softmax(part[f"logits_{name}"] / temperatures[0])
+        owners = part[f"owners_{name}"]
+        mean = clip_posteriors(part[f"logits_{name}"], owners, len(part["labels"]), temperatures[0])
+        folds.append({"windows": windows, "posterior": sharpened(mean, temperatures[1]), "temperatures": temperatures})
+    labels, _, owners, speakers = joined(parts, name)
+    everything = figures_of_verdicts(labels, speakers, np.concatenate([fold["posterior"] for fold in folds]))
+    uars = [uar(part["labels"], fold["posterior"].argmax(1)) for part, fold in zip(parts, folds)]
+    return {
+        "meanUar": float(np.mean(uars)), "foldUars": uars, "temperatures": [fold["temperatures"] for fold in folds], **everything,
+        "eceOfWindows": calibration_error(labels[owners], np.concatenate([fold["windows"] for fold in folds])),
+    }
+
+
+def joined(parts, name):
+    """Labels, windows' logits, the clips that own them, and speakers of several scored sets as one."""
+    offsets = np.cumsum([0, *[len(part["labels"]) for part in parts[:-1]]])
+    owners = np.concatenate([part[f"owners_{name}"] + offset for part, offset in zip(parts, offsets)])
+    labels, speakers = (np.concatenate([part[key] for part in parts]) for key in ("labels", "speakers"))
+    return labels, np.concatenate([part[f"logits_{name}"] for part in parts]), owners, speakers
