@@ -29,7 +29,7 @@ class Tables:
 
 
 def fit(tables, network, epochs, seed, bfloat16=False, title="", progress=sys.stderr):
-    """Returns `{accuracy, macroF1, epoch, epochs, seconds}` of the epoch with the highest validation accuracy.
+    """Returns `{accuracy, macroF1, epoch, epochsRun, seconds}` of the epoch with the highest validation accuracy.
 
     The paper has no test set: the validation clips choose the epoch and give the figure, which is optimistic by itself.
     With `bfloat16` products are computed in that precision: half the time on processors that have it.
@@ -74,7 +74,7 @@ def fit(tables, network, epochs, seed, bfloat16=False, title="", progress=sys.st
             flat_at_this_rate = 0
             for group in optimiser.param_groups:
                 group["lr"] *= SLOWDOWN
-    return {**best, "epochs": epoch, "seconds": round(seconds, 1)}
+    return {**best, "epochsRun": epoch, "seconds": round(seconds, 1)}
 
 
 def predict(model, x):

@@ -107,7 +107,7 @@ def carry_out(runs, clips, bank, jobs, results_file, done):
             sizes[future] = len(split.train)
         for future in as_completed(futures):
             run, facts = futures[future]
-            row = {**run, **facts, **future.result()}
+            row = {**facts, **future.result(), **run}
             done[name_of(run)] = row
             with results_file.open("a") as file:
                 file.write(json.dumps(row) + "\n")
