@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from train import initial_of
 from undertone.data import load, split_by_speaker
 from undertone.exporting import context_of
 from undertone.model import StreamingTrunk
@@ -85,6 +86,15 @@ class Training(unittest.TestCase):
         losses = [entry["loss"] for entry in self.log_of("learns")]
         self.assertLess(losses[-1], losses[0] - 0.1)
         self.assertEqual(trainer.epoch, 30)
+
+    def test_goes_on_from_an_earlier_run_but_not_from_one_that_knows_the_test_speakers(self):
+        first, _ = self.run_of("first")
+        second = Trainer(replace(SMALL, epochs=1), self.train, self.folder / "second", initial=first.averaged.state_dict())
+        for a, b in zip(first.averaged.state_dict().values(), second.model.state_dict().values()):
+            self.assertTrue(torch.equal(a, b))
+        (self.folder / "first" / "speakers.json").write_text(json.dumps({"train": sorted(set(self.clips.speakers))}))
+        with self.assertRaisesRegex(SystemExit, "this run's training speakers alone"):
+            initial_of(self.folder / "first", self.train)
 
     def test_refuses_test_speakers_in_training(self):
         with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):

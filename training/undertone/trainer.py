@@ -43,7 +43,6 @@ class Recipe:
     channel_share: float = 0.5
     windows: int = 1
     average: float = 0.998
-    teacher_share: float = 0.7
     channels: int = 144
     lstm: int = 96
     dropout: float = 0.2
@@ -56,10 +55,10 @@ class Recipe:
 class Trainer:
     """Trains on `train`; `test`, if given, is scored now and then, for the log alone.
 
-    targets: `[clips, labels]` of `train` in the place of its labels and votes (a teacher's, say).
+    initial: the network's state to start from, as of an earlier run on the same speakers; random where None.
     """
 
-    def __init__(self, recipe, train, out, test=None, teacher=None):
+    def __init__(self, recipe, train, out, test=None, initial=None):
         if test is not None:
             assert_disjoint(train, test)
         self.recipe, self.train, self.test = recipe, train, test
@@ -71,8 +70,6 @@ class Trainer:
         self.mean, self.std = prior_of(train.where(train.copies == 0))
         self.moments = centred(moments_of(train), self.mean)
         self.targets = torch.from_numpy(soft_targets(train, recipe.vote_share))
-        if teacher is not None:
-            self.targets = (1 - recipe.teacher_share) * self.targets + recipe.teacher_share * torch.from_numpy(teacher)
         # The copies of each clip, itself first: an epoch draws one of them.
         self.originals = np.flatnonzero(train.copies == 0)
         of_path = {}
@@ -81,6 +78,8 @@ class Trainer:
         self.copies_of = {i: [j for j in of_path[train.paths[i]] if j != i] for i in self.originals}
         self.of_caller = {caller: np.flatnonzero(train.callers == caller) for caller in np.unique(train.callers)}
         self.model = recipe.network()
+        if initial is not None:
+            self.model.load_state_dict(initial)
         self.averaged = copy.deepcopy(self.model)
         # Decay spares what is one-dimensional: biases and norms.
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
