@@ -5,7 +5,7 @@ import type { Metrics } from '../metrics.ts';
 import type { FeatureWindow } from '../pipeline/types.ts';
 import { calibrate } from './calibrate.ts';
 import { FairQueue, type Queued } from './fair-queue.ts';
-import type { Engine, EngineBatch, ModelManifest, Posterior, ScoredWindow } from './types.ts';
+import type { Engine, ModelManifest, Posterior, ScoredWindow } from './types.ts';
 
 /** Why a window has no score: a newer one of its track took its place, it waited too long, or the engine failed on it. */
 export type LostFate = 'superseded' | 'expired' | 'failed';
@@ -28,7 +28,10 @@ export interface BatchingOptions {
  */
 export interface BatcherOptions extends BatchingOptions {
   readonly engine: Engine;
-  readonly manifest: Pick<ModelManifest, 'labels' | 'windowFrames' | 'melBands' | 'mfccCount' | 'temperature'>;
+  readonly manifest: Pick<
+    ModelManifest,
+    'labels' | 'windowFrames' | 'contextFrames' | 'hopFrames' | 'melBands' | 'mfccCount' | 'temperature'
+  >;
   readonly clock: Clock;
   readonly metrics?: Pick<Metrics, 'windows' | 'batchSize' | 'queueMs' | 'inferenceMs'>;
   readonly onScored: (scored: ScoredWindow) => void;
@@ -82,10 +85,9 @@ export class Batcher {
       this.#count('cancelled');
       return;
     }
-    if (!this.#fits(window)) {
-      const [features, mask] = [window.features.length, window.mask.length].map(String);
-      const got = `${String(features)} features and a mask of ${String(mask)}`;
-      this.#options.onError?.(new UndertoneError('UT_ENGINE_FAILED', `Expected a window of the manifest's size, got ${got}`));
+    const fault = this.#faultOf(window);
+    if (fault !== null) {
+      this.#options.onError?.(new UndertoneError('UT_ENGINE_FAILED', `Expected a window of the manifest's size, got ${fault}`));
       this.#lose(window, 'failed');
       return;
     }
@@ -100,11 +102,17 @@ export class Batcher {
     this.#pump();
   }
 
+  /** Whether a window of the track is waiting or with the engine. */
+  has(trackId: string): boolean {
+    return this.#tracks.has(trackId);
+  }
+
   /**
-   * Forgets a track: its waiting window is dropped, and what the engine still says of it is withheld. Nothing of the
-   * track comes back after this returns.
+   * Forgets a track: its waiting window is dropped, what the engine still says of it is withheld, and what the engine keeps
+   * of it is freed. Nothing of the track comes back after this returns.
    */
   cancelTrack(trackId: string): void {
+    this.#options.engine.release(trackId);
     const track = this.#tracks.get(trackId);
     if (track === undefined) return;
     this.#tracks.delete(trackId);
@@ -180,7 +188,7 @@ export class Batcher {
     for (const { window } of batch) metrics?.queueMs.observe(Math.max(0, startedMs - window.arrivalMs));
     let logits: Float32Array | null = null;
     try {
-      logits = await engine.run(this.#gather(batch));
+      logits = await engine.run(batch.map(({ trackId, window: { endFrame, blocks } }) => ({ trackId, endFrame, blocks })));
       metrics?.inferenceMs.observe(clock.nowMs() - startedMs);
       const expected = batch.length * manifest.labels.length;
       if (logits.length !== expected) {
@@ -198,18 +206,6 @@ export class Batcher {
         this.#options.onError?.(error);
       }
     }
-  }
-
-  #gather(batch: readonly Waiting[]): EngineBatch {
-    const { windowFrames: frameCount, melBands, mfccCount } = this.#options.manifest;
-    const featureCount = melBands + mfccCount;
-    const features = new Float32Array(batch.length * frameCount * featureCount);
-    const mask = new Float32Array(batch.length * frameCount);
-    for (const [row, { window }] of batch.entries()) {
-      features.set(window.features, row * frameCount * featureCount);
-      mask.set(window.mask, row * frameCount);
-    }
-    return { batch: batch.length, frameCount, featureCount, features, mask };
   }
 
   /** The posterior of one row; null where the engine gave none or none that means anything. */
@@ -236,7 +232,7 @@ export class Batcher {
       return;
     }
     this.#count('scored');
-    this.#options.onScored({ window: withoutFeatures(waiting.window), posterior });
+    this.#options.onScored({ window: withoutBlocks(waiting.window), posterior });
   }
 
   /** Lets a track's next window leave, or forgets the track if it has none. */
@@ -254,15 +250,19 @@ export class Batcher {
     return track;
   }
 
-  #fits(window: FeatureWindow): boolean {
-    const { windowFrames, melBands, mfccCount } = this.#options.manifest;
-    const featureLength = windowFrames * (melBands + mfccCount);
-    return window.features.length === featureLength && window.mask.length === windowFrames;
+  /** What of a window is not the manifest's; null where all is. */
+  #faultOf({ blocks, endFrame }: FeatureWindow): string | null {
+    const { windowFrames, contextFrames, hopFrames, melBands, mfccCount } = this.#options.manifest;
+    if (blocks.length * hopFrames < contextFrames + windowFrames) return `${String(blocks.length)} blocks of ${String(hopFrames)} frames`;
+    if (!(endFrame > 0 && endFrame % hopFrames === 0)) return `one that ends at frame ${String(endFrame)}`;
+    const size = hopFrames * (melBands + mfccCount);
+    const odd = blocks.find((block) => block !== null && (block.features.length !== size || block.mask.length !== hopFrames));
+    return odd == null ? null : `a block of ${String(odd.features.length)} features and a mask of ${String(odd.mask.length)}`;
   }
 
   #lose(window: FeatureWindow, fate: LostFate): void {
     this.#count(fate);
-    this.#options.onLost(withoutFeatures(window), fate);
+    this.#options.onLost(withoutBlocks(window), fate);
   }
 
   #count(fate: 'scored' | 'cancelled' | LostFate): void {
@@ -270,7 +270,7 @@ export class Batcher {
   }
 }
 
-function withoutFeatures(window: FeatureWindow): ScoredWindow['window'] {
-  const { features: _features, mask: _mask, ...rest } = window;
+function withoutBlocks(window: FeatureWindow): ScoredWindow['window'] {
+  const { blocks: _blocks, ...rest } = window;
   return rest;
 }

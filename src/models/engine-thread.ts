@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { EngineReply, EngineRequest, EngineThreadData } from './engine-worker.ts';
-import type { Engine, EngineBatch } from './types.ts';
+import { StreamFeed, type PackedBatch } from './stream-feed.ts';
+import type { Engine, EngineWindow } from './types.ts';
 
 /** Options of a {@link ThreadEngine}. */
 export interface ThreadEngineOptions {
@@ -24,7 +25,7 @@ export interface ThreadEngineOptions {
 }
 
 interface Pending {
-  readonly batch: number;
+  readonly trackIds: readonly string[];
   readonly timer: NodeJS.Timeout;
   resolve(logits: Float32Array): void;
   reject(error: UndertoneError): void;
@@ -33,17 +34,17 @@ interface Pending {
 const defaults = { runTimeoutMs: 10_000, startTimeoutMs: 60_000, restartDelayMs: 100, maxRestartDelayMs: 5000, spawn: spawnEngineThread };
 /** A thread that is busy when it is told to end gets this long to finish its batch. */
 const closeTimeoutMs = 2000;
-const expectedInputs = ['features', 'mask'];
-const expectedOutput = 'logits';
 
 /**
- * Runs batches in a worker thread. When the thread dies, errors or hangs, every pending run rejects with
- * UT_ENGINE_FAILED (retryable) and so does each new one until a fresh thread has loaded the network. Await `close()`
+ * Scores windows in a worker thread, which keeps each track's stream: only frames that are new to it cross over. When the
+ * thread dies, errors or hangs, every pending run rejects with UT_ENGINE_FAILED (retryable) and so does each new one until
+ * another thread has loaded the networks; there, every stream begins anew. Await `close()`
  * before the process ends: ending it within a native call aborts it.
  */
 export class ThreadEngine implements Engine {
   readonly name: string;
   readonly #options: Required<ThreadEngineOptions>;
+  readonly #feed: StreamFeed;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | null = null;
   #ready = false;
@@ -56,11 +57,12 @@ export class ThreadEngine implements Engine {
   private constructor(options: ThreadEngineOptions) {
     this.name = options.name;
     this.#options = { ...defaults, ...options };
+    this.#feed = new StreamFeed(options.thread.shape);
   }
 
   /**
-   * Starts the thread and loads the network. Rejects with UT_ENGINE_UNAVAILABLE where the runtime or the network does
-   * not load, and with UT_MODEL_INVALID where the network's inputs and outputs are not the contract's.
+   * Starts the thread and loads the networks. Rejects with UT_ENGINE_UNAVAILABLE where the runtime or a network does not
+   * load, and with UT_MODEL_INVALID where they are not what the manifest says.
    */
   static async start(options: ThreadEngineOptions): Promise<ThreadEngine> {
     const engine = new ThreadEngine(options);
@@ -77,29 +79,31 @@ export class ThreadEngine implements Engine {
     return this.#ready;
   }
 
-  async run(batch: EngineBatch): Promise<Float32Array> {
+  /** Tracks whose stream the thread keeps. */
+  get streamCount(): number {
+    return this.#feed.size;
+  }
+
+  async run(windows: readonly EngineWindow[]): Promise<Float32Array> {
     const worker = this.#worker;
     if (worker === null || !this.#ready) {
       const state = this.#closed ? 'closed' : 'being restarted';
       throw this.#failure(`Expected engine \`${this.name}\` to be running, got a thread that is ${state}`);
     }
-    const features = transferable(batch.features);
-    const mask = transferable(batch.mask);
     const id = this.#nextId++;
-    const { frameCount, featureCount } = batch;
-    const request: EngineRequest = { kind: 'run', id, batch: batch.batch, frameCount, featureCount, features, mask };
-    try {
-      worker.postMessage(request, [features.buffer, mask.buffer]);
-    } catch (error) {
-      throw this.#failure(`Expected the arrays of a batch to be transferable, got: ${messageOf(error)}`);
-    }
+    const batch = this.#pack(windows);
+    worker.postMessage({ kind: 'run', id, batch } satisfies EngineRequest, [batch.features.buffer, batch.mask.buffer]);
     return new Promise<Float32Array>((resolve, reject) => {
       const { runTimeoutMs } = this.#options;
       const timer = setTimeout(() => {
         this.#down(worker, `no answer to a batch within ${String(runTimeoutMs)} ms`);
       }, runTimeoutMs).unref();
-      this.#pending.set(id, { batch: batch.batch, timer, resolve, reject });
+      this.#pending.set(id, { trackIds: batch.items.map(({ trackId }) => trackId), timer, resolve, reject });
     });
+  }
+
+  release(trackId: string): void {
+    if (this.#feed.forget(trackId)) this.#worker?.postMessage({ kind: 'release', trackId } satisfies EngineRequest);
   }
 
   close(): Promise<void> {
@@ -117,6 +121,7 @@ export class ThreadEngine implements Engine {
     const worker = this.#worker;
     this.#worker = null;
     this.#ready = false;
+    this.#feed.clear();
     this.#rejectAll('it was closed');
     if (worker === null) return;
     const exited = new Promise<void>((resolve) => {
@@ -143,16 +148,12 @@ export class ThreadEngine implements Engine {
       }, startTimeoutMs);
       worker.on('message', (reply: EngineReply) => {
         if (reply.kind === 'unavailable') {
-          fail('UT_ENGINE_UNAVAILABLE', `Expected engine \`${this.name}\` to load, got: ${reply.message}`);
+          fail(reply.code, `Expected engine \`${this.name}\` to load, got: ${reply.message}`);
         } else if (reply.kind === 'ready') {
-          const fault = contractFault(reply.inputs, reply.outputs);
-          if (fault !== null) {
-            fail('UT_MODEL_INVALID', fault);
-          } else if (worker === this.#worker) {
-            clearTimeout(timer);
-            this.#ready = true;
-            resolve();
-          }
+          if (worker !== this.#worker) return;
+          clearTimeout(timer);
+          this.#ready = true;
+          resolve();
         } else if (worker === this.#worker) {
           this.#settle(reply);
         }
@@ -172,16 +173,23 @@ export class ThreadEngine implements Engine {
     });
   }
 
+  #pack(windows: readonly EngineWindow[]): PackedBatch {
+    try {
+      return this.#feed.pack(windows);
+    } catch (error) {
+      throw this.#failure(`Expected windows of the model's size, got: ${messageOf(error)}`);
+    }
+  }
+
   #settle(reply: Extract<EngineReply, { kind: 'result' | 'error' }>): void {
     const pending = this.#pending.get(reply.id);
     if (pending === undefined) return;
     this.#pending.delete(reply.id);
     clearTimeout(pending.timer);
     if (reply.kind === 'error') {
+      // The thread has forgotten their streams, too.
+      for (const trackId of pending.trackIds) this.#feed.forget(trackId);
       pending.reject(this.#failure(`Expected engine \`${this.name}\` to run a batch, got: ${reply.message}`));
-    } else if (reply.shape.length !== 2 || reply.shape[0] !== pending.batch) {
-      const expected = `[${String(pending.batch)}, labels]`;
-      pending.reject(this.#failure(`Expected \`logits\` to be of shape ${expected}, got [${reply.shape.join(', ')}]`));
     } else {
       this.#failures = 0;
       pending.resolve(reply.logits);
@@ -194,6 +202,7 @@ export class ThreadEngine implements Engine {
     const wasReady = this.#ready;
     this.#worker = null;
     this.#ready = false;
+    this.#feed.clear();
     this.#rejectAll(reason);
     retire(worker);
     if (wasReady) this.#restartLater(reason);
@@ -234,19 +243,6 @@ export class ThreadEngine implements Engine {
 /** Starts an inference thread. */
 export function spawnEngineThread(thread: EngineThreadData): Worker {
   return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: thread, name: 'undertone-inference' });
-}
-
-function contractFault(inputs: readonly string[], outputs: readonly string[]): string | null {
-  const sorted = [...inputs].sort();
-  if (sorted.join() === expectedInputs.join() && outputs.includes(expectedOutput)) return null;
-  const expected = `inputs ${expectedInputs.join(', ')} and output ${expectedOutput}`;
-  return `Expected the network to have ${expected}, got inputs ${inputs.join(', ')} and outputs ${outputs.join(', ')}`;
-}
-
-/** The array itself where its whole buffer may be given away, else a copy: the runtime refuses shared memory. */
-function transferable(array: Float32Array): Float32Array<ArrayBuffer> {
-  const whole = array.buffer instanceof ArrayBuffer && array.byteLength === array.buffer.byteLength;
-  return whole ? (array as Float32Array<ArrayBuffer>) : Float32Array.from(array);
 }
 
 /**

@@ -1,6 +1,7 @@
 // Chooses an inference engine from the table of those there are, and proves that it runs this model.
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { FeatureBlock } from '../pipeline/types.ts';
 import { createCpuEngine } from './engine-cpu.ts';
 import type { LoadedModel } from './manifest.ts';
 import type { Engine } from './types.ts';
@@ -10,26 +11,27 @@ export type EngineName = 'auto' | 'cpu';
 
 /** What an engine is made from. */
 export interface EngineContext extends LoadedModel {
-  /** Sessions, each in a thread of its own. */
-  readonly threads: number;
   /** Threads that one session may use within an operator. */
   readonly intraOpNumThreads: number;
   readonly logger: Logger;
 }
 
-/** A kind of engine. `create` rejects with UT_ENGINE_UNAVAILABLE where this machine cannot run it. */
+/**
+ * A kind of engine. `create` rejects with UT_ENGINE_UNAVAILABLE where this machine cannot run it. It may be called several
+ * times, for engines that run side by side.
+ */
 export interface EngineEntry {
   readonly name: string;
   create(context: EngineContext): Promise<Engine>;
 }
 
-/** Options of {@link loadEngine}. */
+/** Options of {@link loadEngines}. */
 export interface LoadEngineOptions {
   readonly model: LoadedModel;
   readonly logger: Logger;
   /** @default 'auto' */
   readonly name?: EngineName;
-  /** @default 1 */
+  /** Engines to run side by side, each in a thread of its own. @default 1 */
   readonly threads?: number;
   /** @default 1 */
   readonly intraOpNumThreads?: number;
@@ -40,23 +42,25 @@ export interface LoadEngineOptions {
 /** Every engine, in the order in which `auto` tries them. */
 const engineTable: readonly EngineEntry[] = [{ name: 'cpu', create: createCpuEngine }];
 
-const warmUpBatch = 2;
-
 /**
- * Loads the named engine, or the first that loads, and runs it once. Rejects with UT_ENGINE_UNAVAILABLE and every
- * reason where none loads, and with UT_MODEL_INVALID where the network does not keep the manifest's contract: no
+ * Loads the named engine, or the first that loads, `threads` times, and runs each once. Rejects with UT_ENGINE_UNAVAILABLE
+ * and every reason where none loads, and with UT_MODEL_INVALID where the networks do not keep the manifest's contract: no
  * other engine would change that.
  */
-export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
+export async function loadEngines(options: LoadEngineOptions): Promise<readonly Engine[]> {
   const { model, logger, name = 'auto', threads = 1, intraOpNumThreads = 1, table = engineTable } = options;
+  if (!(threads >= 1)) throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`threads\` to be at least 1, got \`${String(threads)}\``);
   const candidates = table.filter((entry) => name === 'auto' || entry.name === name);
   const reasons: string[] = [];
   for (const entry of candidates) {
     try {
-      const engine = await entry.create({ ...model, threads, intraOpNumThreads, logger });
-      await warmUp(engine, model);
+      const engines = await startAll(threads, async () => {
+        const engine = await entry.create({ ...model, intraOpNumThreads, logger });
+        await warmUp(engine, model);
+        return engine;
+      });
       logger.info({ engine: entry.name, threads }, 'inference engine loaded');
-      return engine;
+      return engines;
     } catch (error) {
       if (error instanceof UndertoneError && error.code === 'UT_MODEL_INVALID') throw error;
       reasons.push(`${entry.name}: ${messageOf(error)}`);
@@ -67,25 +71,38 @@ export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
   throw new UndertoneError('UT_ENGINE_UNAVAILABLE', `Expected inference engine \`${name}\` to load, got: ${got}`);
 }
 
-/** Runs silence through the engine; closes it and throws where the answer is not `[batch, labels]` of finite numbers. */
-async function warmUp(engine: Engine, { manifest, onnxPath }: LoadedModel): Promise<void> {
-  const { windowFrames: frameCount, melBands, mfccCount, labels } = manifest;
-  const featureCount = melBands + mfccCount;
+/** Starts `count` engines, or none: where one fails, the others are closed and its error is thrown. */
+async function startAll(count: number, start: () => Promise<Engine>): Promise<readonly Engine[]> {
+  const started = await Promise.allSettled(Array.from({ length: count }, start));
+  const engines = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = started.find((result) => result.status === 'rejected');
+  if (failed === undefined) return engines;
+  await Promise.allSettled(engines.map((engine) => engine.close()));
+  throw failed.reason;
+}
+
+/** Scores two windows twice, as of two callers who go on; closes the engine and throws where the logits mean nothing. */
+async function warmUp(engine: Engine, { manifest, paths }: LoadedModel): Promise<void> {
+  const { windowFrames, contextFrames, hopFrames, melBands, mfccCount, labels } = manifest;
+  const block: FeatureBlock = { features: new Float32Array(hopFrames * (melBands + mfccCount)), mask: new Float32Array(hopFrames).fill(1) };
+  const blocks = Array<FeatureBlock>(Math.ceil((contextFrames + windowFrames) / hopFrames)).fill(block);
+  const trackIds = ['warm-up-1', 'warm-up-2'];
   try {
-    const features = new Float32Array(warmUpBatch * frameCount * featureCount);
-    const mask = new Float32Array(warmUpBatch * frameCount).fill(1);
-    const logits = await engine.run({ batch: warmUpBatch, frameCount, featureCount, features, mask });
-    if (logits.length !== warmUpBatch * labels.length) {
-      const got = `${String(logits.length / warmUpBatch)} logits a window`;
-      throw invalid(onnxPath, `one logit for each of its ${String(labels.length)} labels, got ${got}`);
+    for (const hop of [1, 2]) {
+      const logits = await engine.run(trackIds.map((trackId) => ({ trackId, endFrame: hop * hopFrames, blocks })));
+      if (logits.length !== trackIds.length * labels.length) {
+        const got = `${String(logits.length / trackIds.length)} logits a window`;
+        throw invalid(paths.head, `one logit for each of its ${String(labels.length)} labels, got ${got}`);
+      }
+      if (!logits.every(Number.isFinite)) throw invalid(paths.head, 'finite logits, got others');
     }
-    if (!logits.every(Number.isFinite)) throw invalid(onnxPath, 'finite logits on silence, got others');
+    for (const trackId of trackIds) engine.release(trackId);
   } catch (error) {
     await engine.close();
     throw error;
   }
 }
 
-function invalid(onnxPath: string, expected: string): UndertoneError {
-  return new UndertoneError('UT_MODEL_INVALID', `Expected \`${onnxPath}\` to give ${expected}`);
+function invalid(path: string, expected: string): UndertoneError {
+  return new UndertoneError('UT_MODEL_INVALID', `Expected \`${path}\` to give ${expected}`);
 }

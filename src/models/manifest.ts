@@ -1,30 +1,48 @@
-// Reads a model's manifest, checks it and the file that it names, and maps it to what the front end needs.
+// Reads a model's manifest, checks it and the files that it names, and maps it to what front end and engines need.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { FrontEndSpec } from '../pipeline/types.ts';
+import type { StreamShape } from './session.ts';
 import type { ModelManifest } from './types.ts';
 
-/** A manifest that was checked, and where its network lies. */
+/** The networks of a model. */
+export type NetworkName = keyof ModelManifest['files'];
+
+/** A manifest that was checked, and where its networks lie. */
 export interface LoadedModel {
   /** Deeply frozen. */
   readonly manifest: ModelManifest;
-  /** Absolute path of the ONNX file, whose SHA-256 is the manifest's. */
-  readonly onnxPath: string;
+  /** Absolute paths of the ONNX files, whose SHA-256 are the manifest's. */
+  readonly paths: Readonly<Record<NetworkName, string>>;
 }
 
 const melBands = 64;
 const mfccCount = 40;
 const featureCount = melBands + mfccCount;
 
+const format = 'undertone-model/2';
+/** Formats that once were, and what became of them. */
+const formerFormats = new Map([
+  [
+    'undertone-model/1',
+    'It names one network for whole windows; this version runs a trunk once a frame and a head once a window. ' +
+      'Take the model of this checkout, or export the weights again with training/export.py.',
+  ],
+]);
+
 const perFeature = (value: z.ZodNumber) => z.array(value).length(featureCount);
 const text = z.string().min(1);
+const networkFile = z.strictObject({
+  path: z.string().regex(/^[\w-][\w.-]*\.onnx$/, 'expected the name of an .onnx file beside the manifest'),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'),
+});
 
 const manifestSchema = z
   .strictObject({
-    format: z.literal('undertone-model/1'),
+    format: z.literal(format),
     name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, dots and hyphens'),
     version: text,
     labels: z
@@ -37,6 +55,7 @@ const manifestSchema = z
     melBands: z.literal(melBands),
     mfccCount: z.literal(mfccCount),
     windowFrames: z.int().min(1).max(3000),
+    contextFrames: z.int().min(0).max(3000),
     hopFrames: z.int().min(1),
     minSpeechFrames: z.int().min(1),
     normalization: z.strictObject({
@@ -48,12 +67,12 @@ const manifestSchema = z
     }),
     temperature: z.number().positive(),
     uncertainBelow: z.number().min(0).lt(1),
-    files: z.strictObject({
-      onnx: z.strictObject({
-        path: z.string().regex(/^[\w-][\w.-]*\.onnx$/, 'expected the name of an .onnx file beside the manifest'),
-        sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'),
-      }),
+    streaming: z.strictObject({
+      strideFrames: z.int().min(1),
+      stepSize: z.int().min(1).max(65_536),
+      stateSize: z.int().min(1).max(1_048_576),
     }),
+    files: z.strictObject({ trunk: networkFile, head: networkFile, whole: networkFile }),
     trainedOn: text,
     license: text,
   })
@@ -65,38 +84,58 @@ const manifestSchema = z
         context.addIssue({ code: 'custom', path: [key], input, message });
       }
     }
+    const { strideFrames } = manifest.streaming;
+    for (const key of ['windowFrames', 'contextFrames', 'hopFrames'] as const) {
+      const input = manifest[key];
+      if (input % strideFrames !== 0) {
+        const message = `expected a multiple of strideFrames = ${String(strideFrames)}`;
+        context.addIssue({ code: 'custom', path: [key], input, message });
+      }
+    }
   });
 
 /**
- * Loads `manifest.json` from a model's folder and verifies the ONNX file beside it. Rejects with UT_MODEL_MISSING
+ * Loads `manifest.json` from a model's folder and verifies the ONNX files beside it. Rejects with UT_MODEL_MISSING
  * where a file cannot be read, and UT_MODEL_INVALID where one is not what it should be.
  */
 export async function loadManifest(dir: string): Promise<LoadedModel> {
   const manifestPath = join(resolve(dir), 'manifest.json');
   const manifest = parseManifest(await read(manifestPath, "a model's manifest"), manifestPath);
-  const onnxPath = join(resolve(dir), manifest.files.onnx.path);
-  const sha256 = createHash('sha256')
-    .update(await read(onnxPath, "the model's network"))
-    .digest('hex');
-  if (sha256 !== manifest.files.onnx.sha256) {
-    throw new UndertoneError(
-      'UT_MODEL_INVALID',
-      `Expected the SHA-256 of \`${onnxPath}\` to be \`${manifest.files.onnx.sha256}\` as its manifest says, got \`${sha256}\`. ` +
-        'The file is damaged or belongs to another version: restore both from the same commit or training run.',
-    );
-  }
-  return { manifest, onnxPath };
+  const { trunk, head, whole } = manifest.files;
+  const verified = [trunk, head, whole].map((file) => verify(join(resolve(dir), file.path), file.sha256));
+  const [trunkPath = '', headPath = '', wholePath = ''] = await Promise.all(verified);
+  return { manifest, paths: { trunk: trunkPath, head: headPath, whole: wholePath } };
 }
 
 /** The numbers of the manifest that fix the front end. */
 export function frontEndSpec(manifest: ModelManifest): FrontEndSpec {
-  const { windowFrames, hopFrames, minSpeechFrames, normalization } = manifest;
+  const { windowFrames, contextFrames, hopFrames, minSpeechFrames, normalization } = manifest;
   return {
     windowFrames,
+    contextFrames,
     hopFrames,
     minSpeechFrames,
     prior: { ...normalization, mean: Float32Array.from(normalization.mean), std: Float32Array.from(normalization.std) },
   };
+}
+
+/** The sizes of the manifest that the two networks of a stream must keep. */
+export function streamShape(manifest: ModelManifest): StreamShape {
+  const { windowFrames, contextFrames, hopFrames, streaming, labels } = manifest;
+  return { ...streaming, windowFrames, contextFrames, hopFrames, featureCount, labelCount: labels.length };
+}
+
+/** The path, once the file there has that hash. */
+async function verify(path: string, expected: string): Promise<string> {
+  const sha256 = createHash('sha256')
+    .update(await read(path, "the model's network"))
+    .digest('hex');
+  if (sha256 === expected) return path;
+  throw new UndertoneError(
+    'UT_MODEL_INVALID',
+    `Expected the SHA-256 of \`${path}\` to be \`${expected}\` as its manifest says, got \`${sha256}\`. ` +
+      'The file is damaged or belongs to another version: restore both from the same commit or training run.',
+  );
 }
 
 async function read(path: string, what: string): Promise<Buffer> {
@@ -119,15 +158,23 @@ function parseManifest(bytes: Buffer, path: string): ModelManifest {
   } catch (error) {
     throw new UndertoneError('UT_MODEL_INVALID', `Expected \`${path}\` to be JSON, got: ${messageOf(error)}`, { cause: error });
   }
+  const former = formerFormats.get(formatOf(json));
+  if (former !== undefined) {
+    throw new UndertoneError(
+      'UT_MODEL_INVALID',
+      `Expected \`${path}\` to be a manifest of format ${format}, got \`${formatOf(json)}\`. ${former}`,
+    );
+  }
   const result = manifestSchema.safeParse(json, { reportInput: true });
   if (!result.success) {
     const faults = result.error.issues.map(describe).join('; ');
-    throw new UndertoneError(
-      'UT_MODEL_INVALID',
-      `Expected \`${path}\` to be a manifest of format undertone-model/1, got faults: ${faults}`,
-    );
+    throw new UndertoneError('UT_MODEL_INVALID', `Expected \`${path}\` to be a manifest of format ${format}, got faults: ${faults}`);
   }
   return deepFreeze(result.data);
+}
+
+function formatOf(json: unknown): string {
+  return typeof json === 'object' && json !== null && 'format' in json ? String(json.format) : '';
 }
 
 function describe(issue: z.core.$ZodIssue): string {

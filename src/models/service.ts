@@ -4,9 +4,10 @@ import { systemClock, type Clock } from '../clock.ts';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { FeatureWindow, FrontEndSpec, SpeechChange } from '../pipeline/types.ts';
-import { Batcher, type BatcherOptions, type BatchingOptions, type LostFate } from './batcher.ts';
+import { BatcherPool, type BatcherPoolOptions } from './batcher-pool.ts';
+import type { BatchingOptions, LostFate } from './batcher.ts';
 import { GapTracker } from './gap-tracker.ts';
-import { loadEngine, type EngineName } from './load-engine.ts';
+import { loadEngines, type EngineName } from './load-engine.ts';
 import { frontEndSpec, loadManifest, type LoadedModel } from './manifest.ts';
 import { Smoother, type SmoothingOptions } from './smoother.ts';
 import type { EmotionOutput, Engine, Gap, ModelManifest, ScoredWindow } from './types.ts';
@@ -18,8 +19,7 @@ interface CommonOptions {
   readonly logger: Logger;
   /** @default systemClock */
   readonly clock?: Clock;
-  readonly metrics?: NonNullable<BatcherOptions['metrics']>;
-  /** `maxInFlight` is by default the number of engine threads. */
+  readonly metrics?: NonNullable<BatcherPoolOptions['metrics']>;
   readonly batching?: BatchingOptions;
   readonly smoothing?: SmoothingOptions;
 }
@@ -36,10 +36,11 @@ export interface EmotionServiceOptions extends CommonOptions {
   readonly intraOpNumThreads?: number;
 }
 
-/** Options of the constructor of {@link EmotionService}: parts that are loaded already. The service owns the engine. */
+/** Options of the constructor of {@link EmotionService}: parts that are loaded already. The service owns the engines. */
 export interface EmotionServiceParts extends CommonOptions {
   readonly model: LoadedModel;
-  readonly engine: Engine;
+  /** Run side by side; at least one. */
+  readonly engines: readonly Engine[];
 }
 
 interface Entry {
@@ -59,8 +60,8 @@ export class EmotionService {
   readonly manifest: ModelManifest;
   /** What the pipeline must be built with for this model. */
   readonly frontEnd: FrontEndSpec;
-  readonly #engine: Engine;
-  readonly #batcher: Batcher;
+  readonly #engines: readonly Engine[];
+  readonly #batchers: BatcherPool;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #smoothing: SmoothingOptions;
@@ -73,17 +74,17 @@ export class EmotionService {
   readonly outputs$: Observable<EmotionOutput> = this.#outputs.asObservable();
 
   constructor(parts: EmotionServiceParts) {
-    const { model, engine, logger, clock = systemClock, metrics, batching, smoothing = {} } = parts;
+    const { model, engines, logger, clock = systemClock, metrics, batching, smoothing = {} } = parts;
     this.manifest = model.manifest;
     this.frontEnd = frontEndSpec(model.manifest);
-    this.#engine = engine;
+    this.#engines = engines;
     this.#logger = logger;
     this.#clock = clock;
     this.#smoothing = smoothing;
-    this.#batcher = new Batcher({
+    this.#batchers = new BatcherPool({
       ...batching,
       ...(metrics === undefined ? {} : { metrics }),
-      engine,
+      engines,
       manifest: model.manifest,
       clock,
       onScored: (scored) => {
@@ -98,21 +99,21 @@ export class EmotionService {
     });
   }
 
-  /** Loads the model and its engine. Rejects as {@link loadManifest} and {@link loadEngine} do. */
+  /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
-    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, batching, ...common } = options;
+    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, ...common } = options;
     const model = await loadManifest(modelDir);
-    const engine = await loadEngine({ model, name, threads, intraOpNumThreads, logger: options.logger });
-    return new EmotionService({ ...common, model, engine, batching: { maxInFlight: threads, ...batching } });
+    const engines = await loadEngines({ model, name, threads, intraOpNumThreads, logger: options.logger });
+    return new EmotionService({ ...common, model, engines });
   }
 
-  /** Whether windows are being scored: false while a failed engine thread is being replaced, and once closed. */
+  /** Whether windows are being scored: false while no engine thread is up, and once closed. */
   get ready(): boolean {
-    return this.#closing === undefined && this.#engine.ready;
+    return this.#closing === undefined && this.#engines.some((engine) => engine.ready);
   }
 
   get engineName(): string {
-    return this.#engine.name;
+    return this.#engines[0]?.name ?? 'none';
   }
 
   /** Tracks that are open. */
@@ -138,7 +139,7 @@ export class EmotionService {
     const entry = this.#tracks.get(window.track.trackId);
     if (entry?.closing !== null) return;
     entry.smoother.submitted(window);
-    this.#batcher.submit(window);
+    this.#batchers.submit(window);
   }
 
   /** Takes the next change of speech of an open track, in order with its windows. */
@@ -159,7 +160,7 @@ export class EmotionService {
     if (entry === undefined) return Promise.resolve();
     if (options.discard) {
       this.#tracks.delete(trackId);
-      this.#batcher.cancelTrack(trackId);
+      this.#batchers.cancelTrack(trackId);
       entry.closing?.finish();
       return Promise.resolve();
     }
@@ -194,9 +195,9 @@ export class EmotionService {
     await Promise.race([drained, late]);
     clearTimeout(timer);
     for (const entry of entries) this.#finish(entry);
-    const batcherClosed = this.#batcher.close();
-    await this.#engine.close();
-    await batcherClosed;
+    const batchersClosed = this.#batchers.close();
+    await Promise.allSettled(this.#engines.map((engine) => engine.close()));
+    await batchersClosed;
     this.#outputs.complete();
   }
 
@@ -228,7 +229,7 @@ export class EmotionService {
   #finish(entry: Entry): void {
     const { track, smoother, gaps, closing } = entry;
     if (this.#tracks.get(track.trackId) !== entry) return;
-    this.#batcher.cancelTrack(track.trackId);
+    this.#batchers.cancelTrack(track.trackId);
     this.#emitGap(entry, gaps.settle());
     for (const segment of smoother.flush()) this.#emit(entry, { kind: 'segment', segment });
     this.#tracks.delete(track.trackId);

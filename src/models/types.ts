@@ -3,9 +3,15 @@ import type { FeatureWindow } from '../pipeline/types.ts';
 
 type TrackInfo = FeatureWindow['track'];
 
+/** A file beside the manifest. */
+export interface ModelFile {
+  readonly path: string;
+  readonly sha256: string;
+}
+
 /** `assets/models/<name>/manifest.json`: the model's own numbers. Configuration cannot contradict them. */
 export interface ModelManifest {
-  readonly format: 'undertone-model/1';
+  readonly format: 'undertone-model/2';
   readonly name: string;
   readonly version: string;
   /** Class names in the order of the model's outputs. */
@@ -15,7 +21,9 @@ export interface ModelManifest {
   readonly melBands: 64;
   readonly mfccCount: 40;
   readonly windowFrames: number;
-  /** Frames between two windows of one caller. */
+  /** Frames before a window that can change what the trunk makes of it; a multiple of `strideFrames`. */
+  readonly contextFrames: number;
+  /** Frames between two windows of one caller; a multiple of `strideFrames`, as `windowFrames` is. */
   readonly hopFrames: number;
   readonly minSpeechFrames: number;
   /** Prior of the running normalisation; `mean` and `std` are `[104]`, the rest as in `NormalizationPrior`. */
@@ -30,32 +38,44 @@ export interface ModelManifest {
   readonly temperature: number;
   /** Below this confidence the product says "uncertain". */
   readonly uncertainBelow: number;
-  readonly files: { readonly onnx: { readonly path: string; readonly sha256: string } };
+  /** What the trunk makes of a caller's frames, and what it remembers of them, in 32-bit floats. */
+  readonly streaming: {
+    /** Frames of one step. */
+    readonly strideFrames: number;
+    readonly stepSize: number;
+    readonly stateSize: number;
+  };
+  /**
+   * The networks, ONNX. `trunk`: `features` `[B, F, 104]`, `mask` `[B, F]`, `state` `[B, stateSize]` to `steps`
+   * `[B, F / strideFrames, stepSize]` and `next` `[B, stateSize]`. `head`: `steps` `[B, windowFrames / strideFrames,
+   * stepSize]` to `logits` `[B, labels]`. `whole`: both over `contextFrames + windowFrames` frames at once, the
+   * reference that streaming equals; the server does not run it.
+   */
+  readonly files: { readonly trunk: ModelFile; readonly head: ModelFile; readonly whole: ModelFile };
   readonly trainedOn: string;
   readonly license: string;
 }
 
-/** Input of one run: `batch` windows, row-major. */
-export interface EngineBatch {
-  readonly batch: number;
-  readonly frameCount: number;
-  readonly featureCount: number;
-  /** `[batch][frameCount][featureCount]` */
-  readonly features: Float32Array;
-  /** `[batch][frameCount]` */
-  readonly mask: Float32Array;
+/** What an engine needs of a window. */
+export interface EngineWindow extends Pick<FeatureWindow, 'endFrame' | 'blocks'> {
+  readonly trackId: string;
 }
 
-/** A way to run the network. ONNX inputs are `features` `[B, T, 104]` and `mask` `[B, T]`; output is `logits` `[B, C]`. */
+/**
+ * A way to run the network over the running streams of many tracks. What it keeps of a track only saves work: the scores
+ * of a window follow from its blocks, whatever was run before, dropped, lost or run beside it, to the rounding of floats.
+ */
 export interface Engine {
   readonly name: string;
-  /** Whether a batch would be run now: false while a failed thread is being replaced, and once closed. */
+  /** Whether windows would be run now: false while a failed thread is being replaced, and once closed. */
   readonly ready: boolean;
   /**
-   * Runs one batch and resolves to logits, row-major `[batch][labels]`. Takes over the batch's arrays: the caller
-   * must not touch them again. Rejects with UT_ENGINE_FAILED.
+   * Scores windows of as many tracks, and resolves to logits, row-major `[windows][labels]`. Only reads the blocks.
+   * Rejects with UT_ENGINE_FAILED.
    */
-  run(batch: EngineBatch): Promise<Float32Array>;
+  run(windows: readonly EngineWindow[]): Promise<Float32Array>;
+  /** Frees what is kept of a track. Nothing if nothing is. */
+  release(trackId: string): void;
   close(): Promise<void>;
 }
 
@@ -66,7 +86,7 @@ export interface Posterior {
 
 /** A window and its score. */
 export interface ScoredWindow {
-  readonly window: Omit<FeatureWindow, 'features' | 'mask'>;
+  readonly window: Omit<FeatureWindow, 'blocks'>;
   readonly posterior: Posterior;
 }
 

@@ -58,18 +58,32 @@ export interface FeatureFrame {
   readonly arrivalMs: number;
 }
 
+/**
+ * The frames of one hop between windows, normalised and gated. Written once, when its last frame comes, and shared by
+ * every window that holds it: never written to again, never transferred.
+ */
+export interface FeatureBlock {
+  /** Row-major `[hopFrames][featureCount]`, zero outside speech, and where concealed. */
+  readonly features: Float32Array;
+  /** 1 for frames of speech that were heard and not concealed, else 0; `[hopFrames]`. */
+  readonly mask: Float32Array;
+}
+
 /** The model's input: the last frames of one track. */
 export interface FeatureWindow {
   readonly track: TrackInfo;
   /** Media positions on the track's clock, samples at 16 kHz. */
   readonly startSample: number;
   readonly endSample: number;
-  /** Row-major `[frameCount][featureCount]`, normalised and gated (zero outside speech, and where concealed). Owned by the receiver. */
-  readonly features: Float32Array;
-  /** 1 for frames of speech that were heard and not concealed, else 0; `[frameCount]`. Owned by the receiver. */
-  readonly mask: Float32Array;
+  /** The frame, counted from the track's first, before which the window ends; a multiple of the hop between windows. */
+  readonly endFrame: number;
+  /** Frames that are scored. */
   readonly frameCount: number;
+  /** Frames before those that reach into their score. */
+  readonly contextFrames: number;
   readonly featureCount: number;
+  /** The newest blocks of the track, oldest first, enough for context and window; null where nothing was heard in one. */
+  readonly blocks: readonly (FeatureBlock | null)[];
   /** Share of the window's frames that are speech, 0 to 1. */
   readonly speechRatio: number;
   /** Share of the window's speech frames that were concealed, 0 to 1. */
@@ -122,6 +136,8 @@ export interface NormalizationPrior {
 /** The part of the model's manifest that fixes the front end. */
 export interface FrontEndSpec {
   readonly windowFrames: number;
+  /** Frames before a window that the network looks back on. */
+  readonly contextFrames: number;
   readonly hopFrames: number;
   /** Least number of heard speech frames in a window that is scored. */
   readonly minSpeechFrames: number;

@@ -1,13 +1,13 @@
-// Detected frames to model windows: normalises speech, gates the rest to zero, and keeps the last seconds in a ring.
+// Detected frames to model windows: normalises speech, gates the rest to zero, and keeps the last seconds in blocks.
 import type { Emit, Processor } from '../processor.ts';
 import { frameSamples, hopSamples } from './feature-extractor.ts';
 import { featureCount } from './mel.ts';
 import { Normalizer } from './normalizer.ts';
 import type { DetectedSpeech } from './speech-detector.ts';
-import type { FeatureFrame, FrontEndSpec, PipelineOutput } from './types.ts';
+import type { FeatureBlock, FeatureFrame, FeatureWindow, FrontEndSpec, PipelineOutput } from './types.ts';
 
 /** The track that a window belongs to. */
-export type Track = Extract<PipelineOutput, { kind: 'window' }>['window']['track'];
+export type Track = FeatureWindow['track'];
 
 /**
  * Emits a window of the last `windowFrames` frames each `hopFrames` frames, if at least `minSpeechFrames` of them and
@@ -15,23 +15,28 @@ export type Track = Extract<PipelineOutput, { kind: 'window' }>['window']['track
  * speech are normalised by the caller's running statistics as they come, and are never normalised again; all others
  * are zero, in training as here, so the model hears a caller's voice and not the room. Concealed frames are zero too and
  * count for nothing but `speechRatio` and `concealedRatio`: what concealment makes up is not the caller's voice.
+ *
+ * Windows share the blocks that their frames lie in, so a window costs one new block and no copy.
  */
 export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput> {
   readonly #track: Track;
   readonly #spec: FrontEndSpec;
   readonly #normalizer: Normalizer;
-  readonly #features: Float32Array;
+  /** Complete blocks, oldest first; null where nothing was heard. */
+  readonly #blocks: (FeatureBlock | null)[];
+  /** The block at hand; null as long as nothing was heard in it. */
+  #open: FeatureBlock | null = null;
+  /** Flags of the last `windowFrames` frames, by frame index. */
   readonly #heard: Uint8Array;
   readonly #concealed: Uint8Array;
   #heardFrames = 0;
   #concealedFrames = 0;
-  #framesSinceHeard = Infinity;
 
   constructor(track: Track, spec: FrontEndSpec) {
     this.#track = track;
     this.#spec = spec;
     this.#normalizer = new Normalizer(spec.prior);
-    this.#features = new Float32Array(spec.windowFrames * featureCount);
+    this.#blocks = Array<null>(Math.ceil((spec.contextFrames + spec.windowFrames) / spec.hopFrames)).fill(null);
     this.#heard = new Uint8Array(spec.windowFrames);
     this.#concealed = new Uint8Array(spec.windowFrames);
   }
@@ -42,50 +47,55 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
       emit({ kind: 'speech', change: { track: this.#track, state, atSample: frameIndex * hopSamples, arrivalMs } });
       return;
     }
-    this.#take(input.frame);
     const { hopFrames, minSpeechFrames } = this.#spec;
-    const due = (input.frame.index + 1) % hopFrames === 0;
-    if (due && this.#heardFrames >= minSpeechFrames && this.#framesSinceHeard < hopFrames) {
-      emit({ kind: 'window', window: this.#window(input.frame) });
-    }
+    this.#take(input.frame);
+    if ((input.frame.index + 1) % hopFrames !== 0) return;
+    const newest = this.#open;
+    this.#open = null;
+    this.#blocks.shift();
+    this.#blocks.push(newest);
+    if (newest !== null && this.#heardFrames >= minSpeechFrames) emit({ kind: 'window', window: this.#window(input.frame) });
   }
 
   /** Holds nothing back: a window is complete or was never due. */
   flush(): void {
-    this.#framesSinceHeard = Infinity;
+    this.#open = null;
   }
 
   close(): void {
-    this.#framesSinceHeard = Infinity;
+    this.#open = null;
+    this.#blocks.fill(null);
   }
 
   #take(frame: FeatureFrame): void {
     const slot = frame.index % this.#spec.windowFrames;
-    const row = this.#features.subarray(slot * featureCount, (slot + 1) * featureCount);
     const heard = frame.speech && !frame.concealed;
     const concealed = frame.speech && frame.concealed;
     this.#heardFrames += Number(heard) - (this.#heard[slot] ?? 0);
     this.#concealedFrames += Number(concealed) - (this.#concealed[slot] ?? 0);
     this.#heard[slot] = Number(heard);
     this.#concealed[slot] = Number(concealed);
-    this.#framesSinceHeard = heard ? 0 : this.#framesSinceHeard + 1;
-    if (heard) this.#normalizer.normalize(frame.logMel, frame.mfcc, row);
-    else row.fill(0);
+    if (!heard) return;
+    const { hopFrames } = this.#spec;
+    const { features, mask } = (this.#open ??= emptyBlock(hopFrames));
+    const row = frame.index % hopFrames;
+    this.#normalizer.normalize(frame.logMel, frame.mfcc, features.subarray(row * featureCount, (row + 1) * featureCount));
+    mask[row] = 1;
   }
 
-  #window(newest: FeatureFrame) {
-    const { windowFrames } = this.#spec;
-    const oldest = (newest.index + 1) % windowFrames;
+  #window(newest: FeatureFrame): FeatureWindow {
+    const { windowFrames, contextFrames } = this.#spec;
+    const endFrame = newest.index + 1;
     const spokenFrames = this.#heardFrames + this.#concealedFrames;
-    const endSample = newest.index * hopSamples + frameSamples;
     return {
       track: this.#track,
-      startSample: Math.max(0, (newest.index + 1 - windowFrames) * hopSamples),
-      endSample,
-      features: unroll(this.#features, oldest * featureCount),
-      mask: unroll(Float32Array.from(this.#heard), oldest),
+      startSample: Math.max(0, (endFrame - windowFrames) * hopSamples),
+      endSample: newest.index * hopSamples + frameSamples,
+      endFrame,
       frameCount: windowFrames,
+      contextFrames,
       featureCount,
+      blocks: this.#blocks.slice(),
       speechRatio: spokenFrames / windowFrames,
       concealedRatio: this.#concealedFrames / spokenFrames,
       arrivalMs: newest.arrivalMs,
@@ -93,10 +103,6 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   }
 }
 
-/** A ring whose oldest value is at `start`, as a fresh array from oldest to newest. */
-function unroll(ring: Float32Array, start: number): Float32Array {
-  const out = new Float32Array(ring.length);
-  out.set(ring.subarray(start), 0);
-  out.set(ring.subarray(0, start), ring.length - start);
-  return out;
+function emptyBlock(frames: number): FeatureBlock {
+  return { features: new Float32Array(frames * featureCount), mask: new Float32Array(frames) };
 }

@@ -37,7 +37,7 @@ beforeEach(async () => {
   metrics = createMetrics();
   const meter = new MediaMeter(metrics);
   const batching = { maxQueueMs: 0, maxAgeMs: 60_000 };
-  emotion = new EmotionService({ model: await loadManifest(tinyModelDir), engine, logger: silentLogger, clock, batching });
+  emotion = new EmotionService({ model: await loadManifest(tinyModelDir), engines: [engine], logger: silentLogger, clock, batching });
   const openCall = (opened: { callId: string; startedAtUnixMs: number }): Timeline =>
     new Timeline(timelineOptions(store, opened.callId, { clock, startedAtUnixMs: opened.startedAtUnixMs }));
   measurement = new Measurement({ emotion, openCall, meter, clock, logger: silentLogger });

@@ -67,18 +67,16 @@ describe('Batcher', () => {
     expect(valuesOf(engine.batches[0])).toEqual([1, 2]);
   });
 
-  it('hands the engine features and mask of each window in its row', () => {
+  it('hands the engine the blocks of each window under its track', () => {
     const { engine, batcher } = setUp({ maxBatch: 2 });
-    const first = featureWindow({ trackId: 'a' });
-    const second = featureWindow({ trackId: 'b' });
-    first.features.forEach((_, index) => (first.features[index] = index));
-    second.mask[7] = 0;
-    batcher.submit(first);
-    batcher.submit(second);
-    const batch = engine.batches[0]!;
-    expect(batch).toMatchObject({ batch: 2, frameCount: 100, featureCount: 104 });
-    expect(batch.features.subarray(0, 10_400)).toEqual(first.features);
-    expect(batch.mask.subarray(100)).toEqual(second.mask);
+    const windows = [featureWindow({ trackId: 'a', hop: 3 }), featureWindow({ trackId: 'b', hop: 4 })];
+    for (const window of windows) batcher.submit(window);
+    expect(engine.batches).toEqual([
+      [
+        { trackId: 'a', endFrame: 75, blocks: windows[0]?.blocks },
+        { trackId: 'b', endFrame: 100, blocks: windows[1]?.blocks },
+      ],
+    ]);
   });
 
   it('calibrates with the temperature of the manifest', async () => {
@@ -182,12 +180,18 @@ describe('Batcher', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it("loses only the window whose size is not the manifest's", async () => {
-    const { engine, submit, log, batcher } = setUp({ maxBatch: 1 });
-    batcher.submit({ ...featureWindow({ trackId: 'bad' }), features: new Float32Array(5) });
+  const odd = { features: new Float32Array(5), mask: new Float32Array(25) };
+  it.each([
+    ['too few blocks', { blocks: featureWindow().blocks.slice(1) }, /got 4 blocks of 25 frames/],
+    ['a block of another size', { blocks: [null, null, null, null, odd] }, /got a block of 5 features and a mask of 25/],
+    ["an end off the hops' grid", { endFrame: 26 }, /got one that ends at frame 26/],
+  ])('loses only a window of %s', async (_name, change, message) => {
+    const { engine, submit, log, batcher, errors } = setUp({ maxBatch: 1 });
+    batcher.submit({ ...featureWindow({ trackId: 'bad' }), ...change });
     submit('a', 1);
     await engine.finish();
     expect(log).toEqual(['failed:bad/1', 'scored:a/1=0']);
+    expect(errors).toEqual([expect.objectContaining({ code: 'UT_ENGINE_FAILED', message: expect.stringMatching(message) })]);
   });
 
   it('delivers the rest of a batch where a receiver throws', async () => {
@@ -224,6 +228,16 @@ describe('Batcher', () => {
     await engine.finish();
     expect(log).toEqual(['scored:b/1=0']);
     expect(await fates()).toEqual({ cancelled: 2, scored: 1 });
+  });
+
+  it('has the engine free what it keeps of a cancelled track, also where nothing of it is under way', async () => {
+    const { engine, submit, batcher } = setUp({ maxBatch: 1 });
+    submit('a', 1);
+    expect(batcher.has('a')).toBe(true);
+    await engine.finish();
+    expect(batcher.has('a')).toBe(false);
+    batcher.cancelTrack('a');
+    expect(engine.released).toEqual(['a']);
   });
 
   it('scores a track that begins anew under a cancelled id, and only what came after', async () => {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,25 +7,17 @@ import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UndertoneError } from '../../../src/errors.ts';
+import { createCpuEngine } from '../../../src/models/engine-cpu.ts';
 import { spawnEngineThread, ThreadEngine, type ThreadEngineOptions } from '../../../src/models/engine-thread.ts';
-import type { EngineThreadData } from '../../../src/models/engine-worker.ts';
-import { loadEngine, type EngineEntry } from '../../../src/models/load-engine.ts';
+import type { EngineRequest, EngineThreadData } from '../../../src/models/engine-worker.ts';
+import { loadEngines, type EngineEntry } from '../../../src/models/load-engine.ts';
 import { loadManifest } from '../../../src/models/manifest.ts';
-import type { Engine, EngineBatch } from '../../../src/models/types.ts';
-import { FakeEngine, silentLogger, tinyModelDir } from './support.ts';
+import type { Engine, EngineWindow } from '../../../src/models/types.ts';
+import { expectGolden, goldenCallers, goldenCount, goldenWindow } from './golden.ts';
+import { FakeEngine, silentLogger, threadOf, tinyModelDir } from './support.ts';
 
-interface Golden {
-  readonly batch: number;
-  readonly frameCount: number;
-  readonly features: readonly number[];
-  readonly mask: readonly number[];
-  readonly logits: readonly number[];
-}
-
-const golden = JSON.parse(readFileSync(`${tinyModelDir}golden.json`, 'utf8')) as Golden;
 const model = await loadManifest(tinyModelDir);
-const thread = { onnxPath: model.onnxPath, executionProviders: ['cpu'], intraOpNumThreads: 1 };
-const toleranceDigits = 4;
+const thread = threadOf(model);
 /** A thread may take long to come up where the machine is busy. */
 const patience = { timeout: 15_000, interval: 5 };
 
@@ -42,28 +33,14 @@ async function start(options: Partial<ThreadEngineOptions> = {}): Promise<Thread
   return engine;
 }
 
-function goldenBatch(rows = [0, 1, 2]): EngineBatch {
-  const stride = golden.frameCount * 104;
-  return {
-    batch: rows.length,
-    frameCount: golden.frameCount,
-    featureCount: 104,
-    features: Float32Array.from(rows.flatMap((row) => golden.features.slice(row * stride, (row + 1) * stride))),
-    mask: Float32Array.from(rows.flatMap((row) => golden.mask.slice(row * golden.frameCount, (row + 1) * golden.frameCount))),
-  };
-}
-
-function expectGolden(logits: Float32Array, rows = [0, 1, 2]): void {
-  const expected = rows.flatMap((row) => golden.logits.slice(row * 6, (row + 1) * 6));
-  expect(logits).toHaveLength(expected.length);
-  for (const [index, value] of expected.entries()) expect(logits[index]).toBeCloseTo(value, toleranceDigits);
+/** Runs windows of the fixture's callers and checks their scores. */
+async function runGolden(engine: Engine, ...windows: [caller: number, index: number][]): Promise<void> {
+  expectGolden(await engine.run(windows.map(([caller, index]) => goldenWindow(caller, index))), windows);
 }
 
 /** Work that keeps the thread busy for a while. */
-function longBatch(): EngineBatch {
-  const [batch, frameCount] = [16, 3000];
-  const features = new Float32Array(batch * frameCount * 104).fill(0.5);
-  return { batch, frameCount, featureCount: 104, features, mask: new Float32Array(batch * frameCount).fill(1) };
+function longBatch(): EngineWindow[] {
+  return Array.from({ length: 400 }, (_, index) => goldenWindow(2, 19, `long-${String(index)}`));
 }
 
 /** A thread of the test's own that stands in for one that is broken; `answer` is what it does with a batch. */
@@ -71,52 +48,88 @@ function brokenThread(atStart: string, answer = ''): Worker {
   const listen = `parentPort.on('message', ({ kind, id }) => { if (kind === 'close') process.exit(0); ${answer} });`;
   return new Worker(`const { parentPort } = require('node:worker_threads'); ${atStart} ${listen}`, { eval: true });
 }
-const sayReady = "parentPort.postMessage({ kind: 'ready', inputs: ['features', 'mask'], outputs: ['logits'] });";
+const sayReady = "parentPort.postMessage({ kind: 'ready' });";
 
 describe('the CPU engine', () => {
-  it('agrees with NumPy to 1e-4', async () => {
+  it('agrees with NumPy to 1e-4 on every window of callers who speak and pause', async () => {
     const engine = await start();
-    expectGolden(await engine.run(goldenBatch()));
+    for (let index = 0; index < goldenCount; index += 1) await runGolden(engine, [0, index], [1, index], [2, index]);
+    expect(engine.streamCount).toBe(goldenCallers);
   });
 
-  it('gives a window the same logits in any batch', async () => {
+  it('gives a window the same logits in any batch, after any other window of its track', async () => {
     const engine = await start();
-    for (const rows of [[0], [1], [2, 0], [1, 1, 2, 0, 0]]) expectGolden(await engine.run(goldenBatch(rows)), rows);
+    await runGolden(engine, [0, 6]);
+    await runGolden(engine, [2, 11], [0, 7]);
+    await runGolden(engine, [1, 2], [0, 19], [2, 13]);
+    await runGolden(engine, [0, 3], [1, 19]);
+    await runGolden(engine, [0, 3]);
+    await runGolden(engine, [2, 14], [0, 5], [1, 0]);
   });
 
   it('answers runs that overlap, each with its own', async () => {
     const engine = await start();
-    const rows = Array.from({ length: 30 }, (_, index) => [index % 3]);
-    const answers = await Promise.all(rows.map((row) => engine.run(goldenBatch(row))));
-    for (const [index, answer] of answers.entries()) expectGolden(answer, rows[index]);
+    await Promise.all(Array.from({ length: 60 }, (_, n) => runGolden(engine, [n % goldenCallers, Math.floor(n / goldenCallers)])));
   });
 
-  it('takes over whole buffers and copies views, also of shared memory', async () => {
-    const engine = await start();
-    const whole = goldenBatch();
-    expectGolden(await engine.run(whole));
-    expect(whole.features.byteLength).toBe(0);
-
-    const source = goldenBatch();
-    const shared = new Float32Array(new SharedArrayBuffer(source.features.byteLength));
-    shared.set(source.features);
-    const padded = new Float32Array(source.mask.length + 2);
-    padded.set(source.mask, 1);
-    expectGolden(await engine.run({ ...source, features: shared, mask: padded.subarray(1, -1) }));
-    expect(shared).toEqual(Float32Array.from(golden.features));
-    expect(padded.byteLength).toBeGreaterThan(0);
+  it('sends its thread what is new, and leaves the blocks as they are', async () => {
+    const requests: EngineRequest[] = [];
+    const engine = await start({
+      spawn: (data) => {
+        const worker = spawnEngineThread(data);
+        const post = worker.postMessage.bind(worker);
+        worker.postMessage = (message: EngineRequest, transfer?: readonly ArrayBuffer[]) => {
+          requests.push(structuredClone(message));
+          post(message, transfer);
+        };
+        return worker;
+      },
+    });
+    const window = goldenWindow(2, 3);
+    const before = structuredClone(window);
+    await engine.run([window]);
+    await runGolden(engine, [2, 4], [0, 19]);
+    engine.release('golden-2');
+    await runGolden(engine, [2, 5]);
+    const [items, ...others] = requests.flatMap((request) => (request.kind === 'run' ? [request.batch.items] : []));
+    // Caller 2 pauses from frame 90 on: of the four hops so far, all hold speech.
+    expect(items).toEqual([{ trackId: 'golden-2', endFrame: 100, frames: 100, fresh: true }]);
+    expect(others).toEqual([
+      [
+        { trackId: 'golden-2', endFrame: 125, frames: 25, fresh: false },
+        { trackId: 'golden-0', endFrame: 500, frames: 125, fresh: true },
+      ],
+      [{ trackId: 'golden-2', endFrame: 150, frames: 125, fresh: true }],
+    ]);
+    expect(window).toEqual(before);
   });
 
-  it('rejects a batch that it cannot run, and runs the next in the same thread', async () => {
+  it('rejects a batch that it cannot run, and runs the next in the same thread, anew', async () => {
     const spawn = vi.fn(spawnEngineThread);
     const engine = await start({ spawn });
-    const corrupt = { ...goldenBatch(), features: new Float32Array(7) };
-    await expect(engine.run(corrupt)).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: true });
-    const used = goldenBatch();
-    await engine.run(used);
-    await expect(engine.run(used)).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
-    expectGolden(await engine.run(goldenBatch()));
+    await runGolden(engine, [0, 5], [1, 5]);
+    const twice = [goldenWindow(0, 6), goldenWindow(1, 6), goldenWindow(0, 7)];
+    await expect(engine.run(twice)).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: true });
+    const long = { features: new Float32Array(99_999), mask: new Float32Array(25) };
+    await expect(engine.run([{ ...goldenWindow(2, 6), blocks: [long] }])).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
+    expect(engine.streamCount).toBe(0);
+    await runGolden(engine, [0, 8], [1, 7], [2, 7]);
     expect(spawn).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps nothing of tracks that were released, whether their windows were answered or not', async () => {
+    const engine = await start();
+    const pending: Promise<unknown>[] = [];
+    for (let index = 0; index < 1000; index += 1) {
+      const trackId = `t${String(index)}`;
+      pending.push(engine.run([goldenWindow(index % goldenCallers, 9, trackId)]));
+      if (index % 2 === 0) engine.release(trackId);
+      if (pending.length === 50) await Promise.all(pending.splice(0));
+      if (index % 2 === 1) engine.release(trackId);
+    }
+    expect(engine.streamCount).toBe(0);
+    engine.release('t0');
+    await runGolden(engine, [0, 4]);
   });
 
   it.each([
@@ -126,27 +139,27 @@ describe('the CPU engine', () => {
     let spawned = 0;
     const spawn: typeof spawnEngineThread = (data) => (spawned++ === 0 ? brokenThread(sayReady, death) : spawnEngineThread(data));
     const engine = await start({ spawn });
-    const outcomes = await Promise.allSettled([engine.run(goldenBatch()), engine.run(goldenBatch())]);
+    const outcomes = await Promise.allSettled([engine.run([goldenWindow(0, 7)]), engine.run([goldenWindow(0, 7)])]);
     const rejected = {
       status: 'rejected',
       reason: { code: 'UT_ENGINE_FAILED', retryable: true, message: expect.stringMatching(reason) },
     };
     expect(outcomes).toMatchObject([rejected, rejected]);
     expect(engine.ready).toBe(false);
-    await expect(engine.run(goldenBatch())).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: true });
+    await expect(engine.run([goldenWindow(0, 7)])).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: true });
     await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
-    expectGolden(await engine.run(goldenBatch()));
+    await runGolden(engine, [0, 8], [1, 8]);
     expect(spawned).toBe(2);
   });
 
   it('goes on in another thread when an idle one is gone', async () => {
     const workers: Worker[] = [];
     const engine = await start({ spawn: (data) => remember(workers, data) });
-    expectGolden(await engine.run(goldenBatch()));
+    await runGolden(engine, [0, 8], [1, 8]);
     await workers[0]?.terminate();
     expect(engine.ready).toBe(false);
     await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
-    expectGolden(await engine.run(goldenBatch()));
+    await runGolden(engine, [0, 8], [1, 8]);
     expect(workers).toHaveLength(2);
   });
 
@@ -168,7 +181,7 @@ describe('the CPU engine', () => {
     await workers[0]?.terminate();
     await vi.waitFor(() => expect(broken).toHaveLength(0), patience);
     await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
-    expectGolden(await engine.run(goldenBatch()));
+    await runGolden(engine, [0, 8], [1, 8]);
     expect(delays).toEqual([2, 4, 8, 8]);
   });
 
@@ -177,15 +190,9 @@ describe('the CPU engine', () => {
     const spawn: typeof spawnEngineThread = (data) => (spawned++ === 0 ? brokenThread(sayReady) : spawnEngineThread(data));
     const engine = await start({ spawn, runTimeoutMs: 2000 });
     // The first thread is mute; only its time limit is short enough to be waited for.
-    await expect(engine.run(goldenBatch())).rejects.toThrow(/no answer to a batch within 2000 ms/);
+    await expect(engine.run([goldenWindow(0, 7)])).rejects.toThrow(/no answer to a batch within 2000 ms/);
     await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
-    expectGolden(await engine.run(goldenBatch()));
-  });
-
-  it('rejects logits of another shape than the batch', async () => {
-    const answer = "parentPort.postMessage({ kind: 'result', id, logits: new Float32Array(12), shape: [2, 6] });";
-    const engine = await start({ spawn: () => brokenThread(sayReady, answer) });
-    await expect(engine.run(goldenBatch())).rejects.toThrow('Expected `logits` to be of shape [3, labels], got [2, 6]');
+    await runGolden(engine, [0, 8], [1, 8]);
   });
 
   it('rejects what is pending when it closes, and closes once', async () => {
@@ -196,7 +203,7 @@ describe('the CPU engine', () => {
     await expect(pending).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
     await closed;
     expect(engine.ready).toBe(false);
-    await expect(engine.run(goldenBatch())).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: false });
+    await expect(engine.run([goldenWindow(0, 7)])).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: false });
   });
 
   it('does not come back when it is closed while its thread is being replaced', async () => {
@@ -211,7 +218,7 @@ describe('the CPU engine', () => {
   });
 
   it('is unavailable where the network does not load, or nothing answers', async () => {
-    const missing = { ...thread, onnxPath: join(tinyModelDir, 'make.py') };
+    const missing = { ...thread, headPath: join(tinyModelDir, 'make.py') };
     await expect(start({ thread: missing })).rejects.toMatchObject({ code: 'UT_ENGINE_UNAVAILABLE' });
     const provider = { ...thread, executionProviders: ['no-such-provider'] };
     await expect(start({ thread: provider })).rejects.toMatchObject({ code: 'UT_ENGINE_UNAVAILABLE' });
@@ -220,58 +227,66 @@ describe('the CPU engine', () => {
   });
 
   it('refuses a network with other inputs', async () => {
-    const renamed = { ...thread, onnxPath: join(tinyModelDir, 'renamed.onnx') };
+    const renamed = { ...thread, trunkPath: join(tinyModelDir, 'renamed.onnx') };
     await expect(start({ thread: renamed })).rejects.toMatchObject({
       code: 'UT_MODEL_INVALID',
-      message: expect.stringContaining('got inputs input, mask and outputs logits'),
+      message: expect.stringContaining('got inputs input, mask, state and outputs next, steps'),
     });
   });
 
-  it('keeps its memory level over thousands of windows', async () => {
+  it('refuses networks of other sizes than the manifest’s', async () => {
+    const odd = { ...thread, shape: { ...thread.shape, stateSize: 500 } };
+    await expect(start({ thread: odd })).rejects.toMatchObject({
+      code: 'UT_MODEL_INVALID',
+      message: expect.stringMatching(/the trunk to take inputs of the manifest's sizes, got: .*state/),
+    });
+  });
+
+  it('keeps its memory level over thousands of windows and hundreds of tracks', async () => {
     const engine = await start();
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
-    const batch = 8;
-    const frameCount = 300;
-    const runWindows = async (windows: number) => {
-      for (let done = 0; done < windows; done += batch) {
-        const features = new Float32Array(batch * frameCount * 104).fill(0.1);
-        await engine.run({ batch, frameCount, featureCount: 104, features, mask: new Float32Array(batch * frameCount).fill(1) });
+    const runTracks = async (from: number, tracks: number) => {
+      for (let at = from; at < from + tracks; at += 8) {
+        const trackIds = Array.from({ length: 8 }, (_, i) => `t${String(at + i)}`);
+        for (let index = 0; index < goldenCount; index += 1) await engine.run(trackIds.map((trackId) => goldenWindow(1, index, trackId)));
+        for (const trackId of trackIds) engine.release(trackId);
       }
       collect();
       const { heapUsed, external, arrayBuffers, rss } = process.memoryUsage();
       return { heldMb: (heapUsed + external + arrayBuffers) / 2 ** 20, rssMb: rss / 2 ** 20 };
     };
-    const before = await runWindows(1000);
-    const after = await runWindows(1000);
-    // A thousand windows of features are 119 MB: what keeps even a third of them shows.
+    const before = await runTracks(0, 160);
+    const after = await runTracks(160, 160);
+    // Their 3,200 windows brought 33 MB of features: what keeps them shows.
     expect(after.heldMb - before.heldMb).toBeLessThan(10);
-    expect(after.rssMb - before.rssMb).toBeLessThan(40);
+    expect(after.rssMb - before.rssMb).toBeLessThan(30);
   }, 60_000);
 });
 
-describe('loadEngine', () => {
+describe('loadEngines', () => {
   const entry = (name: string, create: EngineEntry['create']): EngineEntry => ({ name, create });
   const unavailable = (name: string) =>
     entry(name, () => Promise.reject(new UndertoneError('UT_ENGINE_UNAVAILABLE', `no library for ${name}`)));
 
-  async function load(options: Partial<Parameters<typeof loadEngine>[0]> = {}): Promise<Engine> {
-    const engine = await loadEngine({ model, logger: silentLogger, ...options });
-    opened.push(engine);
-    return engine;
+  async function load(options: Partial<Parameters<typeof loadEngines>[0]> = {}): Promise<readonly Engine[]> {
+    const engines = await loadEngines({ model, logger: silentLogger, ...options });
+    opened.push(...engines);
+    return engines;
   }
 
   it.each(['auto', 'cpu'] as const)('loads the CPU engine as %s', async (name) => {
-    const engine = await load({ name });
-    expect(engine).toMatchObject({ name: 'cpu', ready: true });
-    expectGolden(await engine.run(goldenBatch()));
+    const [engine] = await load({ name });
+    expect(engine).toMatchObject({ name: 'cpu', ready: true, streamCount: 0 });
+    await runGolden(engine!, [0, 8], [1, 8]);
   });
 
   it('takes the next engine where one is not available, and logs why', async () => {
     const lines: { engine: string; reason?: string }[] = [];
     const logger = pino({}, { write: (line) => lines.push(JSON.parse(line) as (typeof lines)[number]) });
     const engine = automaticEngine();
-    expect(await load({ logger, table: [unavailable('cuda'), entry('cpu', () => Promise.resolve(engine))] })).toBe(engine);
+    expect(await load({ logger, table: [unavailable('cuda'), entry('cpu', () => Promise.resolve(engine))] })).toEqual([engine]);
+    expect(engine.released).toEqual(['warm-up-1', 'warm-up-2']);
     expect(lines).toMatchObject([{ engine: 'cuda', reason: 'no library for cuda' }, { engine: 'cpu' }]);
   });
 
@@ -291,27 +306,33 @@ describe('loadEngine', () => {
   it('refuses a network with another number of classes than labels, without trying it elsewhere', async () => {
     const manifest = { ...model.manifest, labels: ['anger', 'fear'] };
     const other = vi.fn(() => Promise.resolve(automaticEngine()));
-    const real = entry('cpu', () => ThreadEngine.start({ name: 'cpu', thread, logger: silentLogger }));
+    const real = entry('cpu', createCpuEngine);
     const promise = load({ model: { ...model, manifest }, table: [real, entry('other', other)] });
     await expect(promise).rejects.toMatchObject({ code: 'UT_MODEL_INVALID' });
-    await expect(promise).rejects.toThrow(/each of its 2 labels, got 6 logits a window/);
+    await expect(promise).rejects.toThrow(/`logits` to be of 2 values each, got: 6 values/);
     expect(other).not.toHaveBeenCalled();
   });
 
-  it('refuses and closes an engine that gives no finite logits', async () => {
+  it.each([
+    ['no finite logits', NaN, 6],
+    ['too many logits', 0, 7],
+  ])('refuses and closes an engine that gives %s', async (_name, value, labels) => {
     const engine = new FakeEngine();
-    engine.run = ({ batch }) => Promise.resolve(new Float32Array(batch * 6).fill(NaN));
+    engine.run = (windows) => Promise.resolve(new Float32Array(windows.length * labels).fill(value));
     await expect(load({ table: [entry('odd', () => Promise.resolve(engine))] })).rejects.toMatchObject({ code: 'UT_MODEL_INVALID' });
     expect(engine.ready).toBe(false);
   });
 
-  it('shares batches out over its threads', async () => {
-    const engine = await load({ threads: 2 });
-    expect(engine.name).toBe('cpu');
-    const answers = await Promise.all([0, 1, 2, 0].map((row) => engine.run(goldenBatch([row]))));
-    for (const [index, row] of [0, 1, 2, 0].entries()) expectGolden(answers[index] ?? new Float32Array(), [row]);
-    await engine.close();
-    expect(engine.ready).toBe(false);
+  it('loads as many as it is asked for, or none', async () => {
+    const engines = await load({ threads: 2 });
+    expect(engines.map(({ name }) => name)).toEqual(['cpu', 'cpu']);
+    await Promise.all(engines.map((engine, row) => runGolden(engine, [row, 12])));
+
+    const [first, second] = [automaticEngine(), automaticEngine()];
+    const started = [() => Promise.resolve(first), () => Promise.reject(new Error('out of threads')), () => Promise.resolve(second)];
+    const table = [entry('cpu', () => started.shift()!())];
+    await expect(load({ threads: 3, table })).rejects.toThrow(/cpu: out of threads/);
+    expect([first.ready, second.ready]).toEqual([false, false]);
   });
 
   it('refuses to start no thread at all', async () => {
@@ -322,9 +343,9 @@ describe('loadEngine', () => {
     const dir = await mkdtemp(join(tmpdir(), 'undertone-engine-'));
     try {
       await cp(tinyModelDir, dir, { recursive: true });
-      const onnxPath = join(dir, 'model.onnx');
-      await writeFile(onnxPath, 'not a network');
-      await expect(load({ model: { ...model, onnxPath } })).rejects.toMatchObject({ code: 'UT_ENGINE_UNAVAILABLE' });
+      const head = join(dir, 'head.onnx');
+      await writeFile(head, 'not a network');
+      await expect(load({ model: { ...model, paths: { ...model.paths, head } } })).rejects.toMatchObject({ code: 'UT_ENGINE_UNAVAILABLE' });
     } finally {
       await rm(dir, { recursive: true });
     }

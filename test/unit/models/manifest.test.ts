@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { frontEndSpec, loadManifest } from '../../../src/models/manifest.ts';
+import { frontEndSpec, loadManifest, streamShape } from '../../../src/models/manifest.ts';
 import { tinyManifest, tinyModelDir } from './support.ts';
 
 let dir: string;
@@ -20,7 +20,12 @@ const { normalization } = tinyManifest;
 
 /** A change to the manifest, and what the error must say of it. */
 const faults: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
-  ['another format', { format: 'undertone-model/2' }, /`format`: .*undertone-model\/1.*got `undertone-model\/2`/],
+  ['another format', { format: 'undertone-model/3' }, /`format`: .*undertone-model\/2.*got `undertone-model\/3`/],
+  [
+    'the former format',
+    { format: 'undertone-model/1' },
+    /of format undertone-model\/2, got `undertone-model\/1`\. .*Take the model of this/,
+  ],
   ['an unknown key', { colour: 'blue' }, /colour/],
   ['a missing key', { temperature: undefined }, /`temperature`: .*expected number/],
   ['a repeated label', { labels: ['anger', 'fear', 'anger'] }, /`labels`: expected each label once/],
@@ -37,19 +42,28 @@ const faults: readonly (readonly [string, Record<string, unknown>, RegExp])[] = 
   ['a confidence of 1', { uncertainBelow: 1 }, /`uncertainBelow`: .*got `1`/],
   [
     'a path out of its folder',
-    { files: { onnx: { ...tinyManifest.files.onnx, path: '../model.onnx' } } },
-    /`files.onnx.path`: expected the name/,
+    { files: { ...tinyManifest.files, head: { ...tinyManifest.files.head, path: '../head.onnx' } } },
+    /`files.head.path`: expected the name/,
   ],
-  ['a hash that is none', { files: { onnx: { path: 'model.onnx', sha256: 'abc' } } }, /`files.onnx.sha256`: expected 64/],
+  [
+    'a hash that is none',
+    { files: { ...tinyManifest.files, trunk: { path: 'trunk.onnx', sha256: 'abc' } } },
+    /`files.trunk.sha256`: expected 64/,
+  ],
+  ['a network that is not named', { files: { trunk: tinyManifest.files.trunk, head: tinyManifest.files.head } }, /`files.whole`: /],
+  ['a window that is no whole number of steps', { windowFrames: 99 }, /`windowFrames`: expected a multiple of strideFrames = 5, got `99`/],
+  ['a hop that is no whole number of steps', { hopFrames: 24 }, /`hopFrames`: expected a multiple of strideFrames = 5, got `24`/],
+  ['a context that is no whole number of steps', { contextFrames: 14 }, /`contextFrames`: expected a multiple of strideFrames = 5/],
+  ['no sizes of the stream', { streaming: undefined }, /`streaming`: /],
 ];
 
 describe('loadManifest', () => {
-  it('gives the manifest, frozen, and the absolute path of the network', async () => {
-    const { manifest, onnxPath } = await loadManifest(dir);
+  it('gives the manifest, frozen, and the absolute paths of the networks', async () => {
+    const { manifest, paths } = await loadManifest(dir);
     expect(manifest).toEqual(tinyManifest);
-    expect(onnxPath).toBe(join(dir, 'model.onnx'));
+    expect(paths).toEqual({ trunk: join(dir, 'trunk.onnx'), head: join(dir, 'head.onnx'), whole: join(dir, 'whole.onnx') });
     expect(Object.isFrozen(manifest.normalization.mean)).toBe(true);
-    expect(Object.isFrozen(manifest.files.onnx)).toBe(true);
+    expect(Object.isFrozen(manifest.files.trunk)).toBe(true);
   });
 
   it.each(faults)('refuses %s', async (_name, change, message) => {
@@ -75,18 +89,18 @@ describe('loadManifest', () => {
     expect(String(error)).toContain('assets/models');
   });
 
-  it('names the network that is missing', async () => {
-    await rm(join(dir, 'model.onnx'));
+  it.each(['trunk.onnx', 'head.onnx', 'whole.onnx'])('names the network that is missing: %s', async (name) => {
+    await rm(join(dir, name));
     const error: unknown = await loadManifest(dir).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'UT_MODEL_MISSING' });
-    expect(String(error)).toContain(join(dir, 'model.onnx'));
+    expect(String(error)).toContain(join(dir, name));
   });
 
-  it('refuses a network that is not the one of the manifest', async () => {
-    await writeFile(join(dir, 'model.onnx'), 'something else');
+  it.each(['trunk', 'head', 'whole'] as const)('refuses a %s that is not the one of the manifest', async (name) => {
+    await writeFile(join(dir, tinyManifest.files[name].path), 'something else');
     await expect(loadManifest(dir)).rejects.toMatchObject({
       code: 'UT_MODEL_INVALID',
-      message: expect.stringContaining(tinyManifest.files.onnx.sha256),
+      message: expect.stringContaining(tinyManifest.files[name].sha256),
     });
   });
 });
@@ -94,9 +108,24 @@ describe('loadManifest', () => {
 describe('frontEndSpec', () => {
   it('carries what the front end needs', () => {
     const spec = frontEndSpec(tinyManifest);
-    expect(spec).toMatchObject({ windowFrames: 100, hopFrames: 25, minSpeechFrames: 20 });
+    expect(spec).toMatchObject({ windowFrames: 100, contextFrames: 15, hopFrames: 25, minSpeechFrames: 20 });
     expect(spec.prior).toMatchObject({ meanWeightFrames: 200, stdWeightFrames: 400, memoryFrames: 3000 });
     expect(spec.prior.mean).toEqual(new Float32Array(104));
     expect(spec.prior.std).toEqual(new Float32Array(104).fill(1));
+  });
+});
+
+describe('streamShape', () => {
+  it('carries the sizes that networks must keep', () => {
+    expect(streamShape(tinyManifest)).toEqual({
+      featureCount: 104,
+      windowFrames: 100,
+      contextFrames: 15,
+      hopFrames: 25,
+      strideFrames: 5,
+      stepSize: 9,
+      stateSize: 536,
+      labelCount: 6,
+    });
   });
 });

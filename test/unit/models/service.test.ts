@@ -8,7 +8,17 @@ import { spawnEngineThread, ThreadEngine } from '../../../src/models/engine-thre
 import { loadManifest } from '../../../src/models/manifest.ts';
 import { EmotionService, type EmotionServiceParts } from '../../../src/models/service.ts';
 import type { EmotionOutput } from '../../../src/models/types.ts';
-import { FakeEngine, featureWindow, flushPromises, hopSamples, silentLogger, tinyManifest, tinyModelDir, track } from './support.ts';
+import {
+  FakeEngine,
+  featureWindow,
+  flushPromises,
+  hopSamples,
+  silentLogger,
+  threadOf,
+  tinyManifest,
+  tinyModelDir,
+  track,
+} from './support.ts';
 
 const opened: EmotionService[] = [];
 
@@ -28,8 +38,8 @@ function setUp(parts: Partial<EmotionServiceParts> = {}) {
   const engine = new FakeEngine();
   let nowMs = 0;
   const service = new EmotionService({
-    model: { manifest: tinyManifest, onnxPath: 'unused' },
-    engine,
+    model: { manifest: tinyManifest, paths: { trunk: 'unused', head: 'unused', whole: 'unused' } },
+    engines: [engine],
     logger: silentLogger,
     clock: { nowMs: () => nowMs },
     batching: { maxBatch: 1 },
@@ -89,7 +99,7 @@ describe('EmotionService on the real engine', () => {
     const workers: Worker[] = [];
     const engine = await ThreadEngine.start({
       name: 'cpu',
-      thread: { onnxPath: model.onnxPath, executionProviders: ['cpu'], intraOpNumThreads: 1 },
+      thread: threadOf(model),
       logger: silentLogger,
       restartDelayMs: 1,
       spawn: (data) => {
@@ -99,7 +109,7 @@ describe('EmotionService on the real engine', () => {
       },
     });
     const clock = { nowMs: () => 0 };
-    const service = new EmotionService({ model, engine, logger: silentLogger, clock, batching: { maxBatch: 1 } });
+    const service = new EmotionService({ model, engines: [engine], logger: silentLogger, clock, batching: { maxBatch: 1 } });
     const outputs = collect(service);
     service.openTrack(track('a'));
     service.speech(speech('a', 'start', 0));
@@ -117,7 +127,7 @@ describe('EmotionService on the real engine', () => {
     const dir = await mkdtemp(join(tmpdir(), 'undertone-service-'));
     try {
       await cp(tinyModelDir, dir, { recursive: true });
-      await rm(join(dir, 'model.onnx'));
+      await rm(join(dir, 'head.onnx'));
       await expect(EmotionService.open({ modelDir: dir, logger: silentLogger })).rejects.toMatchObject({ code: 'UT_MODEL_MISSING' });
     } finally {
       await rm(dir, { recursive: true });

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { UndertoneError } from '../../../src/errors.ts';
-import type { Engine, EngineBatch, ModelManifest } from '../../../src/models/types.ts';
-import type { FeatureWindow } from '../../../src/pipeline/types.ts';
+import type { EngineThreadData } from '../../../src/models/engine-worker.ts';
+import { streamShape, type LoadedModel } from '../../../src/models/manifest.ts';
+import type { Engine, EngineWindow, ModelManifest } from '../../../src/models/types.ts';
+import type { FeatureBlock, FeatureWindow } from '../../../src/pipeline/types.ts';
 
 export const tinyModelDir = fileURLToPath(new URL('../../fixtures/tiny-model/', import.meta.url));
 
@@ -20,6 +22,12 @@ export function track(trackId: string, callId = 'call'): FeatureWindow['track'] 
   return { callId, participantId: `participant-of-${trackId}`, trackId, codec };
 }
 
+/** What an inference thread on the CPU is started with for a model. */
+export function threadOf({ manifest, paths }: LoadedModel): EngineThreadData {
+  const networks = { trunkPath: paths.trunk, headPath: paths.head, shape: streamShape(manifest) };
+  return { ...networks, executionProviders: ['cpu'], intraOpNumThreads: 1 };
+}
+
 export interface WindowOptions {
   readonly trackId?: string;
   readonly callId?: string;
@@ -32,16 +40,21 @@ export interface WindowOptions {
 
 export function featureWindow(options: WindowOptions = {}): FeatureWindow {
   const { trackId = 'a', callId = 'call', hop = 1, arrivalMs = 0, value = 0 } = options;
-  const { windowFrames: frameCount, melBands, mfccCount } = tinyManifest;
+  const { windowFrames: frameCount, contextFrames, hopFrames, melBands, mfccCount } = tinyManifest;
   const featureCount = melBands + mfccCount;
+  const block: FeatureBlock = {
+    features: new Float32Array(hopFrames * featureCount).fill(value),
+    mask: new Float32Array(hopFrames).fill(1),
+  };
   return {
     track: track(trackId, callId),
     startSample: Math.max(0, hop * hopSamples - frameCount * 160),
     endSample: hop * hopSamples,
-    features: new Float32Array(frameCount * featureCount).fill(value),
-    mask: new Float32Array(frameCount).fill(1),
+    endFrame: hop * hopFrames,
     frameCount,
+    contextFrames,
     featureCount,
+    blocks: Array<FeatureBlock>(Math.ceil((contextFrames + frameCount) / hopFrames)).fill(block),
     speechRatio: 1,
     concealedRatio: 0,
     arrivalMs,
@@ -52,7 +65,7 @@ export function featureWindow(options: WindowOptions = {}): FeatureWindow {
 export const fakeLogit = 6;
 
 interface Held {
-  readonly batch: EngineBatch;
+  readonly batch: readonly EngineWindow[];
   resolve(logits: Float32Array): void;
   reject(error: Error): void;
 }
@@ -60,7 +73,8 @@ interface Held {
 /** Holds each batch until the test answers it, or answers at once where `automatic`. */
 export class FakeEngine implements Engine {
   readonly name = 'fake';
-  readonly batches: EngineBatch[] = [];
+  readonly batches: (readonly EngineWindow[])[] = [];
+  readonly released: string[] = [];
   automatic = false;
   ready = true;
   #held: Held[] = [];
@@ -69,10 +83,14 @@ export class FakeEngine implements Engine {
     return this.#held.length;
   }
 
-  run(batch: EngineBatch): Promise<Float32Array> {
+  run(batch: readonly EngineWindow[]): Promise<Float32Array> {
     this.batches.push(batch);
     if (this.automatic) return Promise.resolve(answer(batch));
     return new Promise((resolve, reject) => this.#held.push({ batch, resolve, reject }));
+  }
+
+  release(trackId: string): void {
+    this.released.push(trackId);
   }
 
   /** Answers the oldest batch, and lets those who wait for it run. */
@@ -96,10 +114,8 @@ export class FakeEngine implements Engine {
 }
 
 /** The value of each window of a batch, as {@link featureWindow} was given it. */
-export function valuesOf(batch: EngineBatch | undefined): number[] {
-  if (batch === undefined) return [];
-  const stride = batch.frameCount * batch.featureCount;
-  return Array.from({ length: batch.batch }, (_, row) => batch.features[row * stride] ?? NaN);
+export function valuesOf(batch: readonly EngineWindow[] = []): number[] {
+  return batch.map(({ blocks }) => blocks.at(-1)?.features[0] ?? NaN);
 }
 
 /** Lets every promise callback that is due run; no timer. */
@@ -107,9 +123,9 @@ export async function flushPromises(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
 }
 
-function answer(batch: EngineBatch): Float32Array {
+function answer(batch: readonly EngineWindow[]): Float32Array {
   const classes = tinyManifest.labels.length;
-  const logits = new Float32Array(batch.batch * classes);
+  const logits = new Float32Array(batch.length * classes);
   for (const [row, value] of valuesOf(batch).entries()) {
     if (Number.isNaN(value)) logits.fill(NaN, row * classes, (row + 1) * classes);
     else logits[row * classes + (value % classes)] = fakeLogit;

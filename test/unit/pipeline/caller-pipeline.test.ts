@@ -18,6 +18,7 @@ const featureCount = 104;
 
 const spec: FrontEndSpec = {
   windowFrames: 60,
+  contextFrames: 20,
   hopFrames: 10,
   minSpeechFrames: 10,
   prior: {
@@ -103,8 +104,12 @@ function expectSound(outputs: readonly PipelineOutput[]): void {
     if (output.kind === 'window') {
       const { window } = output;
       expect(window.endSample).toBeGreaterThan(endSample);
-      expect(window.features).toHaveLength(spec.windowFrames * featureCount);
-      expect(window.features.every(Number.isFinite)).toBe(true);
+      const heard = window.blocks.filter((block) => block !== null);
+      expect(window.blocks).toHaveLength((spec.windowFrames + spec.contextFrames) / spec.hopFrames);
+      for (const { features } of heard) {
+        expect(features).toHaveLength(spec.hopFrames * featureCount);
+        expect(features.every(Number.isFinite)).toBe(true);
+      }
       expect(window.speechRatio).toBeGreaterThan(0);
       expect(window.concealedRatio).toBeLessThanOrEqual(1);
       endSample = window.endSample;

@@ -18,7 +18,7 @@ const prior = {
   stdWeightFrames: 100,
   memoryFrames: 1000,
 };
-const spec = { windowFrames: 60, hopFrames: 10, minSpeechFrames: 10, prior };
+const spec = { windowFrames: 60, contextFrames: 20, hopFrames: 10, minSpeechFrames: 10, prior };
 const clip = readOggOpus(readFileSync('assets/demo/1050_IWL_FEA_XX.opus')).packets;
 const packetMs = 20;
 

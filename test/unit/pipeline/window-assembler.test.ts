@@ -1,4 +1,4 @@
-// Windows: when they are due, what they hold, and that the ring shows the same as the frames themselves.
+// Windows: when they are due, what they hold, and that blocks show the same as the frames themselves.
 import { describe, expect, it } from 'vitest';
 import { featureCount } from '../../../src/pipeline/mel.ts';
 import type { DetectedSpeech } from '../../../src/pipeline/speech-detector.ts';
@@ -9,6 +9,7 @@ const codec = { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2, payloa
 const track = { callId: 'c', participantId: 'p', trackId: 't', codec };
 const spec = {
   windowFrames: 30,
+  contextFrames: 15,
   hopFrames: 10,
   minSpeechFrames: 5,
   prior: {
@@ -19,6 +20,8 @@ const spec = {
     memoryFrames: 1e9,
   },
 };
+/** Context and window in whole hops. */
+const blockCount = 5;
 
 /** With a prior that outweighs everything, a frame's normalised features are its raw ones: here, its index / 100. */
 function frame(index: number, speech: boolean, concealed = false): DetectedSpeech {
@@ -34,40 +37,86 @@ function windows(speech: (index: number) => boolean, frames: number, concealed: 
   return out.flatMap((output) => (output.kind === 'window' ? [output.window] : []));
 }
 
+const silence = new Float32Array(spec.hopFrames * featureCount);
+
+/** One feature of all frames of a window's blocks, oldest first. */
+function column({ blocks }: FeatureWindow, feature: number): number[] {
+  return blocks.flatMap((block) =>
+    Array.from({ length: spec.hopFrames }, (_, row) => (block?.features ?? silence)[row * featureCount + feature]!),
+  );
+}
+
+const maskOf = ({ blocks }: FeatureWindow): number[] => blocks.flatMap((block) => [...(block?.mask ?? new Float32Array(spec.hopFrames))]);
+
 describe('WindowAssembler', () => {
   it('emits a window a hop, from enough speech on, at the media position of its frames', () => {
     const out = windows(() => true, 60);
+    expect(out.map((window) => window.endFrame)).toEqual([10, 20, 30, 40, 50, 60]);
     expect(out.map((window) => window.endSample)).toEqual([9, 19, 29, 39, 49, 59].map((last) => last * 160 + 400));
     expect(out.map((window) => window.startSample)).toEqual([0, 0, 0, 1600, 3200, 4800]);
     expect(out.map((window) => window.arrivalMs)).toEqual([90, 190, 290, 390, 490, 590]);
+    for (const window of out) expect(window).toMatchObject({ frameCount: 30, contextFrames: 15, featureCount });
   });
 
-  it('holds the last frames, oldest first, with silence before the first', () => {
-    const [first, , , fourth] = windows(() => true, 40);
-    const column = (window: FeatureWindow, feature: number) =>
-      Array.from({ length: window.frameCount }, (_, row) => window.features[row * featureCount + feature]!);
-    expect(column(first!, 0)).toEqual([
-      ...Array<number>(20).fill(0),
-      ...Array.from({ length: 10 }, (_, i) => expect.closeTo(i / 100, 5) as number),
-    ]);
-    expect(column(fourth!, 63)).toEqual(Array.from({ length: 30 }, (_, i) => expect.closeTo((i + 10) / 100, 5) as number));
-    expect(column(fourth!, 64)).toEqual(Array.from({ length: 30 }, (_, i) => expect.closeTo(-(i + 10) / 100, 5) as number));
-    expect([...first!.mask]).toEqual([...Array<number>(20).fill(0), ...Array<number>(10).fill(1)]);
+  it('holds the last frames of context and window, oldest first, with silence before the first', () => {
+    const out = windows(() => true, 80);
+    const [first, eighth] = [out[0]!, out[7]!];
+    const upTo = (from: number, to: number, sign = 1) =>
+      Array.from({ length: to - from }, (_, i) => expect.closeTo((sign * (from + i)) / 100, 5) as number);
+    expect(first.blocks.slice(0, 4)).toEqual([null, null, null, null]);
+    expect(column(first, 0)).toEqual([...Array<number>(40).fill(0), ...upTo(0, 10)]);
+    expect(maskOf(first)).toEqual([...Array<number>(40).fill(0), ...Array<number>(10).fill(1)]);
+    expect(column(eighth, 63)).toEqual(upTo(30, 80));
+    expect(column(eighth, 64)).toEqual(upTo(30, 80, -1));
   });
 
-  it('zeroes what is not speech', () => {
+  it('shares blocks between windows: each is made once and never changed', () => {
+    const out = windows((i) => i % 7 !== 3, 60);
+    const copies = out.map((window) => ({ window, values: column(window, 5), mask: maskOf(window) }));
+    for (const [at, window] of out.entries()) {
+      expect(window.blocks).toHaveLength(blockCount);
+      for (const [back, later] of out.slice(at, at + blockCount).entries()) {
+        expect(later.blocks[blockCount - 1 - back]).toBe(window.blocks.at(-1));
+      }
+    }
+    for (const { window, values, mask } of copies) expect([column(window, 5), maskOf(window)]).toEqual([values, mask]);
+  });
+
+  it('does not change a window that was handed out, whatever comes after', () => {
+    const assembler = new WindowAssembler(track, spec);
+    const out: PipelineOutput[] = [];
+    const play = (from: number, to: number) => {
+      for (let i = from; i < to; i += 1) assembler.process(frame(i, true), (output) => out.push(output));
+    };
+    play(0, 60);
+    const last = out.at(-1);
+    const window = last?.kind === 'window' ? last.window : undefined;
+    const before = column(window!, 0);
+    play(60, 200);
+    assembler.close();
+    expect(column(window!, 0)).toEqual(before);
+    expect(window?.endFrame).toBe(60);
+  });
+
+  it('zeroes what is not speech, and makes no block of a hop without any', () => {
     const [window] = windows((i) => i % 2 === 0, 10);
+    const newest = window!.blocks.at(-1)!;
     for (let i = 0; i < 10; i += 1) {
-      const row = window!.features.subarray((20 + i) * featureCount, (21 + i) * featureCount);
+      const row = newest.features.subarray(i * featureCount, (i + 1) * featureCount);
       expect(row.every((value) => value === 0)).toBe(i % 2 === 1 || i === 0);
     }
     expect(window!.speechRatio).toBeCloseTo(5 / 30, 6);
+    const paused = windows((i) => i < 10 || i >= 30, 50);
+    expect(paused.map(({ endFrame }) => endFrame)).toEqual([10, 40, 50]);
+    expect(paused.at(-1)!.blocks.map((block) => block === null)).toEqual([false, true, true, false, false]);
   });
 
-  it('says nothing without enough speech, and nothing in the silence after it', () => {
+  it('says nothing without enough speech in the window itself, and nothing in the silence after it', () => {
     expect(windows((i) => i < 4, 60)).toEqual([]);
     // Speech in frames 0 to 11: windows at 10 and at 20, whose newest hop still holds some, and none after.
-    expect(windows((i) => i < 12, 60).map((window) => window.endSample)).toEqual([9, 19].map((last) => last * 160 + 400));
+    expect(windows((i) => i < 12, 60).map((window) => window.endFrame)).toEqual([10, 20]);
+    // Ten frames of speech lie in the context, three in the window: too few.
+    expect(windows((i) => i < 10 || (i >= 40 && i < 43), 60).map((window) => window.endFrame)).toEqual([10]);
   });
 
   it('tells how much of the speech was concealed', () => {
@@ -80,15 +129,27 @@ describe('WindowAssembler', () => {
     expect(window!.speechRatio).toBeCloseTo(8 / 30, 6);
   });
 
+  it('counts speech and concealment over the window, not over its context', () => {
+    const out = windows(
+      () => true,
+      60,
+      (i) => i < 15,
+    );
+    expect(out.map(({ endFrame }) => endFrame)).toEqual([20, 30, 40, 50, 60]);
+    expect(out.map(({ concealedRatio }) => concealedRatio)).toEqual([15 / 20, 15 / 30, 5 / 30, 0, 0]);
+    expect(out.map(({ speechRatio }) => speechRatio)).toEqual([20 / 30, 1, 1, 1, 1]);
+  });
+
   it('does not take concealment for the caller’s voice', () => {
     const [window] = windows(
       () => true,
       10,
       (i) => i >= 3 && i < 6,
     );
-    expect([...window!.mask.subarray(20)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 1, 1]);
+    const newest = window!.blocks.at(-1)!;
+    expect([...newest.mask]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 1, 1]);
     for (let i = 3; i < 6; i += 1) {
-      expect(window!.features.subarray((20 + i) * featureCount, (21 + i) * featureCount).every((value) => value === 0)).toBe(true);
+      expect(newest.features.subarray(i * featureCount, (i + 1) * featureCount).every((value) => value === 0)).toBe(true);
     }
     // Six of ten frames are concealed: four are too few to be scored.
     expect(
@@ -98,12 +159,6 @@ describe('WindowAssembler', () => {
         (i) => i < 6,
       ),
     ).toEqual([]);
-  });
-
-  it('hands out windows that later frames do not change', () => {
-    const out = windows(() => true, 60);
-    expect(out[2]!.features[0]).toBeCloseTo(0, 6);
-    expect(out[5]!.features[0]).toBeCloseTo(0.3, 5);
   });
 
   it('passes changes of speech on at their media position', () => {

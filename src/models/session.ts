@@ -1,0 +1,45 @@
+// What a runtime must be able to do to carry streams: run the model's two networks. It remembers nothing of a track.
+
+/** The sizes that bind a model's trunk and head together; those of its manifest. */
+export interface StreamShape {
+  readonly featureCount: number;
+  readonly windowFrames: number;
+  readonly contextFrames: number;
+  readonly hopFrames: number;
+  readonly strideFrames: number;
+  readonly stepSize: number;
+  readonly stateSize: number;
+  readonly labelCount: number;
+}
+
+/** New frames of several tracks, as many of each, and what the trunk remembers of the frames before. */
+export interface TrunkInput {
+  readonly batch: number;
+  /** A multiple of `strideFrames`. */
+  readonly frames: number;
+  /** `[batch][frames][featureCount]` */
+  readonly features: Float32Array;
+  /** `[batch][frames]` */
+  readonly mask: Float32Array;
+  /** `[batch][stateSize]`; zeros mean that silence came before. */
+  readonly state: Float32Array;
+}
+
+/** What the trunk makes of them. */
+export interface TrunkOutput {
+  /** `[batch][frames / strideFrames][stepSize]` */
+  readonly steps: Float32Array;
+  /** What it remembers now, `[batch][stateSize]`. */
+  readonly next: Float32Array;
+}
+
+/**
+ * A model on one runtime: all that a new kind of engine has to bring. Calls come one after another. A session only reads
+ * its inputs, and not after the promise settles; its outputs may be valid only until the next call.
+ */
+export interface Session {
+  trunk(input: TrunkInput): Promise<TrunkOutput>;
+  /** Steps of windows `[batch][windowFrames / strideFrames][stepSize]` to logits `[batch][labelCount]`. */
+  head(steps: Float32Array, batch: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,176 @@
+// The running streams of many tracks over a session: what the trunk remembers of each, and the steps of its last window.
+import { StepRing } from './step-ring.ts';
+import type { Session, StreamShape } from './session.ts';
+
+/** New frames of one track. */
+export interface StreamItem {
+  readonly trackId: string;
+  /** The frame before which they end. */
+  readonly endFrame: number;
+  /** How many there are; a multiple of `strideFrames`. */
+  readonly frames: number;
+  /** Whether silence came before them, as far as it matters; otherwise they go on where the track's last item ended. */
+  readonly fresh: boolean;
+}
+
+/** New frames of several tracks, each of which then has a window to be scored; a track occurs once. */
+export interface StreamBatch {
+  readonly items: readonly StreamItem[];
+  /** `[frame][featureCount]`, those of one item after those of the other. */
+  readonly features: Float32Array;
+  /** `[frame]` */
+  readonly mask: Float32Array;
+}
+
+interface Stream {
+  /** The frame before which it ends. */
+  endFrame: number;
+  readonly state: Float32Array;
+  readonly steps: StepRing;
+}
+
+interface Row {
+  readonly item: StreamItem;
+  /** Where its frames begin in the batch. */
+  readonly firstFrame: number;
+}
+
+/**
+ * Runs the trunk on what is new of each track and the head on the last window of each. Not for overlapping calls. Every
+ * stream holds `stateSize` and a window's steps, until it is released.
+ */
+export class Streams {
+  readonly #session: Session;
+  readonly #shape: StreamShape;
+  readonly #streams = new Map<string, Stream>();
+  /** Inputs of the networks, kept from run to run: this is too much garbage to make anew each time. */
+  #states = new Float32Array();
+  #windows = new Float32Array();
+
+  constructor(session: Session, shape: StreamShape) {
+    this.#session = session;
+    this.#shape = shape;
+  }
+
+  /** Tracks of which something is kept. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /**
+   * Appends each item to its stream and resolves to the logits of the window that ends with it, `[items][labelCount]`.
+   * Rejects where an item does not go on where its stream ended, or a network fails; all streams of the batch are
+   * forgotten then, so that nothing half done is ever built upon.
+   */
+  async run(batch: StreamBatch): Promise<Float32Array> {
+    const { items } = batch;
+    try {
+      const groups = this.#group(batch);
+      for (const rows of groups) await this.#append(rows, batch);
+      return await this.#score(items);
+    } catch (error) {
+      for (const { trackId } of items) this.#streams.delete(trackId);
+      throw error;
+    }
+  }
+
+  release(trackId: string): void {
+    this.#streams.delete(trackId);
+  }
+
+  /** The rows of the batch, those with as many frames together: they can be run as one. */
+  #group({ items, features, mask }: StreamBatch): Row[][] {
+    const groups = new Map<number, Row[]>();
+    if (new Set(items.map(({ trackId }) => trackId)).size < items.length) throw new Error('Expected each track once in a batch');
+    let firstFrame = 0;
+    for (const item of items) {
+      const { frames, fresh, endFrame, trackId } = item;
+      if (!(frames > 0 && frames % this.#shape.strideFrames === 0)) {
+        throw new Error(`Expected a multiple of ${String(this.#shape.strideFrames)} frames, got ${String(frames)}`);
+      }
+      const reached = this.#streams.get(trackId)?.endFrame;
+      if (!fresh && reached !== endFrame - frames) {
+        const got = reached === undefined ? 'no stream' : `one that ends at ${String(reached)}`;
+        throw new Error(`Expected a stream that ends at frame ${String(endFrame - frames)}, got ${got}`);
+      }
+      const group = groups.get(frames);
+      if (group === undefined) groups.set(frames, [{ item, firstFrame }]);
+      else group.push({ item, firstFrame });
+      firstFrame += frames;
+    }
+    if (mask.length !== firstFrame || features.length !== firstFrame * this.#shape.featureCount) {
+      const got = `${String(features.length)} features and a mask of ${String(mask.length)}`;
+      throw new Error(`Expected ${String(firstFrame)} frames of ${String(this.#shape.featureCount)} features, got ${got}`);
+    }
+    return [...groups.values()];
+  }
+
+  async #append(rows: readonly Row[], all: StreamBatch): Promise<void> {
+    const { stateSize, stepSize, strideFrames, featureCount } = this.#shape;
+    const batch = rows.length;
+    const frames = rows[0]?.item.frames ?? 0;
+    const together = batch === all.items.length;
+    this.#states = atLeast(this.#states, batch * stateSize);
+    const state = this.#states.subarray(0, batch * stateSize);
+    for (const [row, { item }] of rows.entries()) {
+      const at = row * stateSize;
+      const stream = item.fresh ? undefined : this.#streams.get(item.trackId);
+      if (stream === undefined) state.fill(0, at, at + stateSize);
+      else state.set(stream.state, at);
+    }
+    const features = together ? all.features : pick(all.features, rows, frames, featureCount);
+    const mask = together ? all.mask : pick(all.mask, rows, frames, 1);
+    const { steps, next } = await this.#session.trunk({ batch, frames, features, mask, state });
+    const size = (frames / strideFrames) * stepSize;
+    expectLength('steps', steps, batch * size);
+    expectLength('next', next, batch * stateSize);
+    for (const [row, { item }] of rows.entries()) {
+      const stream = this.#streamOf(item);
+      stream.endFrame = item.endFrame;
+      stream.state.set(next.subarray(row * stateSize, (row + 1) * stateSize));
+      stream.steps.append(steps.subarray(row * size, (row + 1) * size));
+    }
+  }
+
+  async #score(items: readonly StreamItem[]): Promise<Float32Array> {
+    const { windowFrames, strideFrames, stepSize, labelCount } = this.#shape;
+    const size = (windowFrames / strideFrames) * stepSize;
+    this.#windows = atLeast(this.#windows, items.length * size);
+    const windows = this.#windows.subarray(0, items.length * size);
+    for (const [row, { trackId }] of items.entries())
+      this.#streams.get(trackId)?.steps.copyTo(windows.subarray(row * size, (row + 1) * size));
+    const logits = await this.#session.head(windows, items.length);
+    expectLength('logits', logits, items.length * labelCount);
+    return logits;
+  }
+
+  #streamOf({ trackId, fresh }: StreamItem): Stream {
+    let stream = this.#streams.get(trackId);
+    if (stream === undefined) {
+      const { stateSize, windowFrames, strideFrames, stepSize } = this.#shape;
+      const steps = new StepRing(windowFrames / strideFrames, stepSize);
+      stream = { endFrame: 0, state: new Float32Array(stateSize), steps };
+      this.#streams.set(trackId, stream);
+    } else if (fresh) {
+      stream.steps.clear();
+    }
+    return stream;
+  }
+}
+
+/** The frames of some rows, one after the other. */
+function pick(values: Float32Array, rows: readonly Row[], frames: number, width: number): Float32Array {
+  const out = new Float32Array(rows.length * frames * width);
+  for (const [row, { firstFrame }] of rows.entries()) {
+    out.set(values.subarray(firstFrame * width, (firstFrame + frames) * width), row * frames * width);
+  }
+  return out;
+}
+
+function atLeast(buffer: Float32Array<ArrayBuffer>, length: number): Float32Array<ArrayBuffer> {
+  return buffer.length >= length ? buffer : new Float32Array(length);
+}
+
+function expectLength(name: string, values: Float32Array, length: number): void {
+  if (values.length !== length) throw new Error(`Expected \`${name}\` to be of ${String(length)} values, got ${String(values.length)}`);
+}
