@@ -1,9 +1,10 @@
 """Scores demo clips with PyTorch the way training does, to hold the live TypeScript path against.
 
-Each clip is a caller of whom nothing was heard before. Run it after a new model is exported:
+Each clip is a caller of whom nothing was heard before. Each window is scored whole, with the frames before it that the
+trunk looks back on; the server streams. Run it after a new model is exported:
 
     node ../../../tools/features/main.ts --data ../../../assets/demo --independent --out FEATURES
-    /usr/bin/python3 make.py --features FEATURES --weights best.pt
+    /usr/bin/python3 make.py --features FEATURES --weights RUN/final.pt
 
 Writes live.json: for each clip, the frames (exclusive) at which windows end and the logits of each window.
 """
@@ -19,9 +20,11 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "training"))
 
-from undertone import normalize, windows  # noqa: E402
 from undertone.data import load  # noqa: E402
-from undertone.model import EmoNet  # noqa: E402
+from undertone.model import STRIDE  # noqa: E402
+from undertone.normalize import normalize  # noqa: E402
+from undertone.trainer import Recipe  # noqa: E402
+from undertone.windows import WINDOW_FRAMES, window_ends  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--features", required=True)
@@ -29,23 +32,27 @@ parser.add_argument("--weights", required=True)
 options = parser.parse_args()
 
 state = torch.load(options.weights)
-model = EmoNet()
+model = Recipe(**state["recipe"]).network()
 model.load_state_dict(state["model"])
 model.eval()
-mean, std = state["mean"], torch.from_numpy(state["std"])
+context = -(-model.context // STRIDE) * STRIDE
+mean, std = state["mean"], torch.from_numpy(state["std"]).double()
 clips = load(options.features)
 fixture = []
 for i in range(0, len(clips), 9):
-    x, speech = windows.pad(clips, [i], mean)
-    nothing = (torch.zeros(1, 1), torch.zeros(1, len(mean)), torch.zeros(1, len(mean)))
-    z = normalize.normalize(x, speech, std, nothing)
-    heard = speech[0].numpy()
-    hop = windows.HOP_FRAMES
-    ends = [e for e in range(hop, len(heard) + 1, hop)
-            if heard[max(0, e - windows.WINDOW_FRAMES):e].sum() >= windows.MIN_SPEECH_FRAMES and heard[e - hop:e].any()]
-    window, mask = windows.cut(z[[0] * len(ends)], speech[[0] * len(ends)], np.array(ends))
+    # In double precision, as the server keeps its running sums.
+    x = torch.from_numpy(np.asarray(clips.features[i], dtype=np.float64) - mean)[None]
+    heard = torch.from_numpy(np.asarray(clips.heard[i], dtype=np.float64))[None]
+    z = normalize(x, heard, std).float()
+    lead = context + WINDOW_FRAMES
+    features = torch.nn.functional.pad(z[0], (0, 0, lead, 0))
+    mask = torch.nn.functional.pad(heard[0].float(), (lead, 0))
+    ends = [int(end) for end in window_ends(clips.heard[i])]
+    if not ends:
+        continue
     with torch.no_grad():
-        logits = model(window, mask).numpy()
+        # The window before frame `end` and its context: the lead makes up for what lies before the clip.
+        logits = model(torch.stack([features[e : e + lead] for e in ends]), torch.stack([mask[e : e + lead] for e in ends]), context)
     fixture.append({"file": clips.paths[i], "ends": ends, "logits": [[round(float(v), 5) for v in row] for row in logits]})
 (HERE / "live.json").write_text(json.dumps(fixture) + "\n")
 print(len(fixture), "clips,", sum(len(f["ends"]) for f in fixture), "windows")

@@ -1,15 +1,13 @@
-// The live path (decoder, features, speech, normalisation, windows, ONNX) against PyTorch on the training's path.
+// The live path (decoder, features, speech, normalisation, windows, streaming ONNX) against PyTorch on the training's path.
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLogger } from '../../../src/log.ts';
-import { loadEngine } from '../../../src/models/load-engine.ts';
-import { frontEndSpec, loadManifest } from '../../../src/models/manifest.ts';
-import type { Engine } from '../../../src/models/types.ts';
-import { FeatureExtractor, frameSamples, hopSamples } from '../../../src/pipeline/feature-extractor.ts';
-import { SpeechDetector } from '../../../src/pipeline/speech-detector.ts';
-import type { FeatureWindow, FrontEndSpec } from '../../../src/pipeline/types.ts';
-import { WindowAssembler } from '../../../src/pipeline/window-assembler.ts';
-import { decodeOggOpus } from '../../../tools/audio/decode-ogg.ts';
+import { loadEngines } from '../../../src/models/load-engine.ts';
+import { frontEndSpec, loadManifest, type LoadedModel } from '../../../src/models/manifest.ts';
+import type { Engine, EngineWindow } from '../../../src/models/types.ts';
+import type { FeatureBlock } from '../../../src/pipeline/types.ts';
+import { WholeNetwork } from '../../../tools/models/whole-network.ts';
+import { shippedModelDir, windowsOf } from './speech.ts';
+import { silentLogger } from './support.ts';
 
 interface Parity {
   readonly file: string;
@@ -18,85 +16,97 @@ interface Parity {
   readonly logits: readonly (readonly number[])[];
 }
 
-const assets = new URL('../../../assets/', import.meta.url);
-const modelDir = new URL('models/emonet/', assets).pathname;
 const live = JSON.parse(readFileSync(new URL('../../golden/live/live.json', import.meta.url), 'utf8')) as Parity[];
-const codec = { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2, payloadType: 100 };
-const track = { callId: 'c', participantId: 'p', trackId: 't', codec };
+/** Silence after a clip, s. */
+const pauseSeconds = 0.6;
 
 let engine: Engine;
-let spec: FrontEndSpec;
-let labelCount: number;
+let model: LoadedModel;
 
 beforeAll(async () => {
-  const model = await loadManifest(modelDir);
-  spec = frontEndSpec(model.manifest);
-  labelCount = model.manifest.labels.length;
-  engine = await loadEngine({ model, logger: createLogger('silent') });
+  model = await loadManifest(shippedModelDir);
+  [engine] = (await loadEngines({ model, logger: silentLogger })) as [Engine];
 });
 
 afterAll(async () => {
   await engine.close();
 });
 
-/** The windows of a caller who speaks one clip, by the frame at which each ends. */
-async function windowsOf(file: string): Promise<Map<number, FeatureWindow>> {
-  const samples = await decodeOggOpus(readFileSync(new URL(`demo/${file}`, assets)));
-  const padded = new Float32Array(samples.length + 9_600);
-  padded.set(samples);
-  const extractor = new FeatureExtractor();
-  const detector = new SpeechDetector();
-  const assembler = new WindowAssembler(track, spec);
-  const windows = new Map<number, FeatureWindow>();
-  extractor.process({ startSample: 0, samples: padded, concealed: false, arrivalMs: 0 }, (frame) => {
-    detector.process(frame, (detected) => {
-      assembler.process(detected, (output) => {
-        if (output.kind === 'window') windows.set((output.window.endSample - frameSamples) / hopSamples + 1, output.window);
-      });
-    });
-  });
-  return windows;
-}
-
 describe('the live path', () => {
   it.each(live.map((parity) => [parity.file, parity] as const))('scores %s as PyTorch does', async (file, { ends, logits }) => {
-    const windows = await windowsOf(file);
+    const windows = await windowsOf([file, pauseSeconds], frontEndSpec(model.manifest), file);
     expect(ends.length).toBeGreaterThan(0);
     for (const [i, end] of ends.entries()) {
-      const window = windows.get(end);
-      expect(window, `a window that ends at frame ${end}`).toBeDefined();
-      const { features, mask, frameCount, featureCount } = window!;
-      const scored = await engine.run({ batch: 1, frameCount, featureCount, features, mask });
-      expect(scored).toHaveLength(labelCount);
+      const window = windows.find(({ endFrame }) => endFrame === end);
+      expect(window, `a window that ends at frame ${String(end)}`).toBeDefined();
+      const scored = await engine.run([{ trackId: file, endFrame: end, blocks: window!.blocks }]);
+      expect(scored).toHaveLength(model.manifest.labels.length);
       const worst = Math.max(...logits[i]!.map((expected, c) => Math.abs(expected - scored[c]!)));
       expect(worst).toBeLessThan(2e-3);
     }
   });
+});
 
-  it('agrees with PyTorch on the features of its fixture to 1e-4, alone and in a batch', async () => {
-    const parity = JSON.parse(readFileSync(`${modelDir}/parity.json`, 'utf8')) as {
-      readonly batch: number;
-      readonly frameCount: number;
-      readonly featureCount: number;
-      readonly stepsPerUnit: number;
-      readonly mask: readonly string[];
-      readonly logits: readonly (readonly number[])[];
-    };
-    const { batch, frameCount, featureCount, stepsPerUnit } = parity;
-    const steps = new Int16Array(new Uint8Array(readFileSync(`${modelDir}/parity-features.i16`)).buffer);
-    const features = Float32Array.from(steps, (step) => step / stepsPerUnit);
-    const mask = Float32Array.from(parity.mask.join(''), Number);
-    const expected = parity.logits.flat();
-    const size = frameCount * featureCount;
-    const together = await engine.run({ batch, frameCount, featureCount, features: features.slice(), mask: mask.slice() });
-    const alone = [];
-    for (let b = 0; b < batch; b += 1) {
-      const one = { features: features.slice(b * size, (b + 1) * size), mask: mask.slice(b * frameCount, (b + 1) * frameCount) };
-      alone.push(...(await engine.run({ batch: 1, frameCount, featureCount, ...one })));
-    }
-    for (const logits of [together, alone]) {
-      expect(logits).toHaveLength(expected.length);
-      expect(Math.max(...expected.map((value, i) => Math.abs(value - logits[i]!)))).toBeLessThan(1e-4);
-    }
+/** Features of real speech, as 16-bit steps, and the logits that PyTorch gave of them when the model was exported. */
+interface ParityFixture {
+  readonly batch: number;
+  /** Context and window. */
+  readonly frameCount: number;
+  readonly contextFrames: number;
+  readonly featureCount: number;
+  readonly stepsPerUnit: number;
+  readonly mask: readonly string[];
+  readonly logits: readonly (readonly number[])[];
+}
+
+describe('the exported networks', () => {
+  const fixture = JSON.parse(readFileSync(`${shippedModelDir}parity.json`, 'utf8')) as ParityFixture;
+  const { batch, frameCount, contextFrames, featureCount, stepsPerUnit } = fixture;
+  const steps = new Int16Array(new Uint8Array(readFileSync(`${shippedModelDir}parity-features.i16`)).buffer);
+  const features = Float32Array.from(steps, (step) => step / stepsPerUnit);
+  const mask = Float32Array.from(fixture.mask.join(''), Number);
+  const expected = fixture.logits.flat();
+
+  /** The windows of the fixture as the last of callers, in blocks of a hop. */
+  function windowsOfFixture(): EngineWindow[] {
+    const { hopFrames } = model.manifest;
+    const count = Math.ceil(frameCount / hopFrames);
+    const lead = count * hopFrames - frameCount;
+    return Array.from({ length: batch }, (_, row): EngineWindow => {
+      const blocks = Array.from({ length: count }, (__, at): FeatureBlock => {
+        const block = { features: new Float32Array(hopFrames * featureCount), mask: new Float32Array(hopFrames) };
+        const first = Math.max(0, at * hopFrames - lead);
+        const from = row * frameCount + first;
+        const to = row * frameCount + (at + 1) * hopFrames - lead;
+        const offset = hopFrames - (to - from);
+        block.features.set(features.subarray(from * featureCount, to * featureCount), offset * featureCount);
+        block.mask.set(mask.subarray(from, to), offset);
+        return block;
+      });
+      return { trackId: `parity-${String(row)}`, endFrame: count * hopFrames, blocks };
+    });
+  }
+
+  function expectParity(logits: ArrayLike<number>): void {
+    expect(logits).toHaveLength(expected.length);
+    expect(Math.max(...expected.map((value, i) => Math.abs(value - (logits[i] ?? NaN))))).toBeLessThan(1e-4);
+  }
+
+  it('agree with PyTorch to 1e-4: the whole network', async () => {
+    expect({ contextFrames, frameCount }).toEqual({
+      contextFrames: model.manifest.contextFrames,
+      frameCount: model.manifest.contextFrames + model.manifest.windowFrames,
+    });
+    const whole = await WholeNetwork.open(model);
+    expectParity(await whole.run({ batch, features, mask }));
+    await whole.close();
+  });
+
+  it('agree with PyTorch to 1e-4: trunk and head, alone and in a batch', async () => {
+    const windows = windowsOfFixture();
+    expectParity(await engine.run(windows));
+    const alone: number[] = [];
+    for (const window of windows) alone.push(...(await engine.run([{ ...window, trackId: `${window.trackId}-alone` }])));
+    expectParity(alone);
   });
 });

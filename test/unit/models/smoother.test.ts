@@ -16,7 +16,7 @@ function posterior(shares: Record<string, number>): Float32Array {
 }
 
 function scored(hop: number, probabilities: Float32Array): ScoredWindow {
-  const { features: _features, mask: _mask, ...window } = featureWindow({ hop, arrivalMs: 1000 + hop });
+  const { blocks: _blocks, ...window } = featureWindow({ hop, arrivalMs: 1000 + hop });
   return { window, posterior: { probabilities } };
 }
 
