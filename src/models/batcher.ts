@@ -256,8 +256,11 @@ export class Batcher {
     if (blocks.length * hopFrames < contextFrames + windowFrames) return `${String(blocks.length)} blocks of ${String(hopFrames)} frames`;
     if (!(endFrame > 0 && endFrame % hopFrames === 0)) return `one that ends at frame ${String(endFrame)}`;
     const size = hopFrames * (melBands + mfccCount);
-    const odd = blocks.find((block) => block !== null && (block.features.length !== size || block.mask.length !== hopFrames));
-    return odd == null ? null : `a block of ${String(odd.features.length)} features and a mask of ${String(odd.mask.length)}`;
+    for (const block of blocks) {
+      if (block === null || (block.features.length === size && block.mask.length === hopFrames)) continue;
+      return `a block of ${String(block.features.length)} features and a mask of ${String(block.mask.length)}`;
+    }
+    return null;
   }
 
   #lose(window: FeatureWindow, fate: LostFate): void {

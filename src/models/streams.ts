@@ -137,8 +137,9 @@ export class Streams {
     const size = (windowFrames / strideFrames) * stepSize;
     this.#windows = atLeast(this.#windows, items.length * size);
     const windows = this.#windows.subarray(0, items.length * size);
-    for (const [row, { trackId }] of items.entries())
+    for (const [row, { trackId }] of items.entries()) {
       this.#streams.get(trackId)?.steps.copyTo(windows.subarray(row * size, (row + 1) * size));
+    }
     const logits = await this.#session.head(windows, items.length);
     expectLength('logits', logits, items.length * labelCount);
     return logits;

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { setImmediate as afterPromises } from 'node:timers/promises';
 import type { Clock } from '../../src/clock.ts';
 import { createLogger } from '../../src/log.ts';
-import { loadEngine } from '../../src/models/load-engine.ts';
+import { loadEngines } from '../../src/models/load-engine.ts';
 import { loadManifest, type LoadedModel } from '../../src/models/manifest.ts';
 import { EmotionService } from '../../src/models/service.ts';
 import type { SmoothingOptions } from '../../src/models/smoother.ts';
-import type { EmotionOutput, Engine, EngineBatch } from '../../src/models/types.ts';
+import type { EmotionOutput, Engine, EngineWindow } from '../../src/models/types.ts';
 import type { FeatureWindow, PipelineOutput, SpeechChange } from '../../src/pipeline/types.ts';
 import type { Track } from '../../src/pipeline/window-assembler.ts';
 import { FrontEnd, type HeardFrame } from './front-end.ts';
@@ -62,7 +62,7 @@ export async function play(options: PlayOptions): Promise<void> {
   const engine = await WatchedEngine.load(model);
   const clock = new RoundClock();
   const batching = { maxBatch: atOnce, maxQueueMs, maxAgeMs: Infinity, maxInFlight: 1 };
-  const service = new EmotionService({ model, engine, logger: createLogger('silent'), clock, batching, smoothing });
+  const service = new EmotionService({ model, engines: [engine], logger: createLogger('silent'), clock, batching, smoothing });
   const subscription = service.outputs$.subscribe(onOutput);
   const waiting = callers[Symbol.iterator]();
   let playing: Playing[] = [];
@@ -191,7 +191,9 @@ class WatchedEngine implements Engine {
   }
 
   static async load(model: LoadedModel): Promise<WatchedEngine> {
-    return new WatchedEngine(await loadEngine({ model, name: 'cpu', logger: createLogger('silent') }));
+    const [engine] = await loadEngines({ model, name: 'cpu', logger: createLogger('silent') });
+    if (engine === undefined) throw new Error('Expected an engine, got none');
+    return new WatchedEngine(engine);
   }
 
   get ready(): boolean {
@@ -208,16 +210,20 @@ class WatchedEngine implements Engine {
     await afterPromises();
   }
 
-  async run(batch: EngineBatch): Promise<Float32Array> {
+  async run(batch: readonly EngineWindow[]): Promise<Float32Array> {
     try {
       const logits = await this.#engine.run(batch);
-      this.#left -= batch.batch;
+      this.#left -= batch.length;
       if (this.#left === 0) this.#done.resolve();
       return logits;
     } catch (error) {
       this.#done.reject(error);
       throw error;
     }
+  }
+
+  release(trackId: string): void {
+    this.#engine.release(trackId);
   }
 
   close(): Promise<void> {

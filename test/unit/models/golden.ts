@@ -34,8 +34,11 @@ const blocksOf = golden.silent.map((spans, caller) => {
       const frame = hop * hopFrames + row;
       if (!heard(frame)) continue;
       mask[row] = 1;
-      for (let i = 0; i < featureCount; i += 1)
-        features[row * featureCount + i] = noise((caller * golden.frames + frame) * featureCount + i);
+      const first = (caller * golden.frames + frame) * featureCount;
+      features.set(
+        Array.from({ length: featureCount }, (__, i) => noise(first + i)),
+        row * featureCount,
+      );
     }
     return mask.includes(1) ? { features, mask } : null;
   });

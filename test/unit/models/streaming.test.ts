@@ -1,6 +1,6 @@
 // The shipped model on real speech: whatever becomes of a caller's windows, each scores as if it were the only one.
 import type { Worker } from 'node:worker_threads';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { spawnEngineThread, ThreadEngine } from '../../../src/models/engine-thread.ts';
 import { frontEndSpec, loadManifest, type LoadedModel } from '../../../src/models/manifest.ts';
 import { EmotionService } from '../../../src/models/service.ts';
@@ -20,6 +20,8 @@ let model: LoadedModel;
 let windows: FeatureWindow[];
 /** What the whole network makes of each. */
 let expected: Float32Array[];
+/** The engine of all tests that leave it as it is. */
+let engine: ThreadEngine;
 const opened: Engine[] = [];
 let workers: Worker[] = [];
 
@@ -34,7 +36,10 @@ beforeAll(async () => {
   expected = [];
   for (const window of windows) expected.push((await whole.run(whole.gather([window]))).slice());
   await whole.close();
+  engine = await ThreadEngine.start({ name: 'cpu', thread: threadOf(model), logger: silentLogger });
 });
+
+afterAll(() => engine.close());
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((engine) => engine.close()));
@@ -56,8 +61,8 @@ async function start(): Promise<ThreadEngine> {
 const of = (trackId: string, index: number) => ({ trackId, endFrame: windows[index]!.endFrame, blocks: windows[index]!.blocks });
 
 /** Scores windows together; the greatest difference of their logits to the whole network's. */
-async function score(engine: Engine, batch: readonly (readonly [trackId: string, index: number])[]): Promise<number> {
-  const logits = await engine.run(batch.map(([trackId, index]) => of(trackId, index)));
+async function score(batch: readonly (readonly [trackId: string, index: number])[], on: Engine = engine): Promise<number> {
+  const logits = await on.run(batch.map(([trackId, index]) => of(trackId, index)));
   return Math.max(...batch.flatMap(([, index], row) => differences(expected[index]!, logits.subarray(row * 6, (row + 1) * 6))));
 }
 
@@ -75,66 +80,59 @@ describe('a streamed score', () => {
     expect([...gaps].some((gap) => gap > 1 && gap < windows[0]!.blocks.length)).toBe(true);
     for (const [i, logits] of expected.entries()) {
       const others = expected.filter((_, j) => j !== i);
-      expect(Math.min(...others.map((other) => Math.max(...differences(other, logits))))).toBeGreaterThan(10 * tolerance);
+      expect(Math.min(...others.map((other) => Math.max(...differences(other, logits))))).toBeGreaterThan(3 * tolerance);
     }
   });
 
   it("is the whole window's, window after window", async () => {
-    const engine = await start();
-    for (const index of windows.keys()) expect(await score(engine, [['a', index]])).toBeLessThan(tolerance);
+    for (const index of windows.keys()) expect(await score([['alone', index]])).toBeLessThan(tolerance);
   });
 
   it.each([2, 3, 4, 5, 6, 7, 8])("is the whole window's in batches of %i callers who are not in step", async (size) => {
-    const engine = await start();
     const random = createRandom(size);
     const next = Array.from({ length: size }, (_, caller) => 3 * caller);
     for (let round = 0; round < 20; round += 1) {
-      const batch = next.map((index, caller) => [`caller-${String(caller)}`, index % windows.length] as const);
-      expect(await score(engine, batch)).toBeLessThan(tolerance);
+      const batch = next.map((index, caller) => [`${String(size)}-${String(caller)}`, index % windows.length] as const);
+      expect(await score(batch)).toBeLessThan(tolerance);
       for (const caller of next.keys()) next[caller]! += 1 + Math.floor(3 * random() ** 4);
     }
   });
 
   it('is the same where windows were dropped before it, few or many', async () => {
-    const engine = await start();
     for (const seed of [1, 2, 3]) {
       const random = createRandom(seed);
       for (let index = 0; index < windows.length; index += 1 + Math.floor(20 * random() ** 3)) {
-        expect(await score(engine, [['a', index]])).toBeLessThan(tolerance);
+        expect(await score([['dropping', index]])).toBeLessThan(tolerance);
       }
     }
   });
 
   it('is the same whether its track was released meanwhile or not', async () => {
-    const engine = await start();
-    for (let index = 0; index < windows.length; index += 1) {
-      expect(
-        await score(engine, [
-          ['a', index],
-          ['b', windows.length - 1 - index],
-        ]),
-      ).toBeLessThan(tolerance);
-      if (index % 3 === 0) engine.release('a');
+    for (const index of windows.keys()) {
+      const batch = [['released', index] as const, ['backwards', windows.length - 1 - index] as const];
+      expect(await score(batch)).toBeLessThan(tolerance);
+      if (index % 3 === 0) engine.release('released');
     }
   });
 
   it('is the same after the thread was replaced', async () => {
-    const engine = await start();
+    const fragile = await start();
     for (const index of windows.keys()) {
-      if (index % 12 === 6) {
+      if (index % 20 === 6) {
+        // Idle: terminated within a run, the runtime would take the process with it.
         await workers.at(-1)?.terminate();
-        await expect(score(engine, [['a', index]])).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
-        await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
-        if (index % 24 === 6) continue;
+        await expect(score([['a', index]], fragile)).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
+        await vi.waitFor(() => expect(fragile.ready).toBe(true), patience);
+        if (index % 40 === 6) continue;
       }
       const batch = [['a', index] as const, ...(index % 2 === 0 ? [['b', index] as const] : [])];
-      expect(await score(engine, batch)).toBeLessThan(tolerance);
+      expect(await score(batch, fragile)).toBeLessThan(tolerance);
     }
-    expect(workers.length).toBeGreaterThan(3);
+    expect(workers.length).toBeGreaterThan(2);
   });
 
   it('takes a new hop of frames to the thread, and no more, where a caller speaks on', async () => {
-    const engine = await start();
+    const watched = await start();
     const { hopFrames } = model.manifest;
     const posted: number[] = [];
     const worker = workers[0]!;
@@ -143,7 +141,7 @@ describe('a streamed score', () => {
       if (message.batch !== undefined) posted.push(message.batch.mask.length / hopFrames);
       post(message, transfer);
     };
-    for (const index of windows.keys()) await engine.run([of('a', index)]);
+    for (const index of windows.keys()) await watched.run([of('a', index)]);
     const gaps = windows.slice(1).map(({ endFrame }, i) => (endFrame - windows[i]!.endFrame) / hopFrames);
     for (const [i, gap] of gaps.entries()) if (gap < 5) expect(posted[i + 1]).toBe(gap);
     expect(Math.max(...posted)).toBeLessThanOrEqual(windows[0]!.blocks.length);
@@ -165,8 +163,9 @@ describe('EmotionService', () => {
       smoothing: { alpha: 1 },
     });
     service.outputs$.subscribe((output) => {
-      if (output.kind === 'point')
-        scores.set(`${output.point.track.trackId}/${String(output.point.endSample)}`, output.point.probabilities);
+      if (output.kind !== 'point') return;
+      const { track, endSample, probabilities } = output.point;
+      scores.set(`${track.trackId}/${String(endSample)}`, probabilities);
     });
     const trackIds = ['a', 'b', 'c', 'd', 'e'];
     for (const trackId of trackIds) {
@@ -176,8 +175,12 @@ describe('EmotionService', () => {
     }
     for (const [index, window] of windows.entries()) {
       if (index === 20) {
-        await workers[0]?.terminate();
-        await vi.waitFor(() => expect(service.ready).toBe(true), patience);
+        // It ends with windows still to be answered; terminated, it would take the process with it.
+        workers[0]?.postMessage({ kind: 'close' });
+        for (const trackId of trackIds) service.submit({ ...window, track: { ...window.track, trackId } });
+        await vi.waitFor(() => expect(workers).toHaveLength(threads + 1), patience);
+        await vi.waitFor(() => expect(engines[0]?.ready).toBe(true), patience);
+        continue;
       }
       // Not awaited each time: windows supersede each other as they like.
       for (const trackId of trackIds) service.submit({ ...window, track: { ...window.track, trackId } });
