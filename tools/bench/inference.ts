@@ -1,54 +1,54 @@
-// Windows a second through EmoNet: the engine's thread, as it serves, against onnxruntime called from the main thread.
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+// Windows a second through EmoNet as it streams: the engine's thread, as it serves, against the same in the main thread.
 import { createLogger } from '../../src/log.ts';
-import { loadEngine } from '../../src/models/load-engine.ts';
-import type { EngineBatch } from '../../src/models/types.ts';
+import { loadEngines } from '../../src/models/load-engine.ts';
+import { streamShape } from '../../src/models/manifest.ts';
+import { StreamFeed } from '../../src/models/stream-feed.ts';
+import { Streams } from '../../src/models/streams.ts';
+import type { EngineWindow } from '../../src/models/types.ts';
 import type { FeatureWindow } from '../../src/pipeline/types.ts';
 import type { BenchmarkResult } from './report.ts';
 import { compare, type Variant } from './rounds.ts';
-import { shippedModel, speechWindows } from './speech.ts';
+import { mainThreadSession, shippedModel, speechWindows } from './speech.ts';
 
 const batchSizes = [1, 4, 8, 16];
 const windowCount = 64;
 const rounds = 12;
 const threads = 2;
 
-/** Runs the same windows of speech in batches of several sizes, one batch at a time. */
+/** A variant's work, and what goes before it. */
+interface Run {
+  readonly prepare: () => Promise<void>;
+  readonly run: () => Promise<unknown>;
+}
+
+type Score = (windows: readonly EngineWindow[]) => Promise<unknown>;
+
+/** Runs the same windows of speech in batches of several sizes, one batch at a time; each row of a batch is a caller. */
 export async function measureInference(): Promise<BenchmarkResult> {
   const model = await shippedModel();
-  const windows = await speechWindows(windowCount, model.frontEnd);
+  const windows = await speechWindows(windowCount + 1, model.frontEnd);
   const logger = createLogger('silent');
-  const engine = await loadEngine({ model, name: 'cpu', logger });
-  const pool = await loadEngine({ model, name: 'cpu', threads, logger });
-  const session = await InferenceSession.create(model.onnxPath, {
-    executionProviders: ['cpu'],
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-  });
-  const inMain = async ({ batch, frameCount, featureCount, features, mask }: EngineBatch): Promise<void> => {
-    const { logits } = await session.run({
-      features: new Tensor('float32', features, [batch, frameCount, featureCount]),
-      mask: new Tensor('float32', mask, [batch, frameCount]),
-    });
-    if (logits?.dims[0] !== batch) throw new Error('Expected logits for each window of the batch');
-  };
+  const engines = await loadEngines({ model, name: 'cpu', threads: threads + 1, logger });
+  const [engine, ...pool] = engines;
+  if (engine === undefined) throw new Error('Expected an engine, got none');
+  const session = await mainThreadSession(model);
+  const shape = streamShape(model.manifest);
+  const [streams, feed] = [new Streams(session, shape), new StreamFeed(shape)];
 
-  const inTurn = (size: number, score: (batch: EngineBatch) => Promise<unknown>) => async (): Promise<void> => {
-    for (let at = 0; at < windows.length; at += size) await score(gather(windows.slice(at, at + size)));
-  };
+  const inMain: Score = (batch) => streams.run(feed.pack(batch));
+  const inThread: Score = (batch) => engine.run(batch);
+  const inThreads = pool.map(
+    (one): Score =>
+      (batch) =>
+        one.run(batch),
+  );
   const variants = batchSizes.flatMap((size): Variant[] => [
-    { name: `main thread ${String(size)}`, units: windowCount, run: inTurn(size, inMain) },
-    { name: `engine thread ${String(size)}`, units: windowCount, run: inTurn(size, (batch) => engine.run(batch)) },
-    {
-      name: `${String(threads)} engine threads ${String(size)}`,
-      units: threads * windowCount,
-      // As many batches under way as there are threads.
-      run: () => Promise.all(Array.from({ length: threads }, () => inTurn(size, (batch) => pool.run(batch))())),
-    },
+    { name: `main thread ${String(size)}`, units: windowCount, ...callers(windows, size, inMain) },
+    { name: `engine thread ${String(size)}`, units: windowCount, ...callers(windows, size, inThread) },
+    { name: `${String(threads)} engine threads ${String(size)}`, units: threads * windowCount, ...together(windows, size, inThreads) },
   ]);
   const timings = await compare(variants, rounds);
-  await Promise.all([engine.close(), pool.close(), session.release()]);
+  await Promise.all([...engines.map((one) => one.close()), session.close()]);
 
   const timing = (where: string, size: number) => timings.find(({ name }) => name === `${where} ${String(size)}`);
   const rows = ['main thread', 'engine thread', `${String(threads)} engine threads`].flatMap((where) =>
@@ -64,18 +64,38 @@ export async function measureInference(): Promise<BenchmarkResult> {
       };
     }),
   );
-  const about = `onnxruntime's CPU provider, one thread a session, ${String(windowCount)} windows of speech a run, ${String(rounds)} interleaved rounds.`;
+  const about =
+    `onnxruntime's CPU provider, one thread a session, ${String(windowCount)} windows a run of callers who speak on, ` +
+    `${String(rounds)} interleaved rounds.`;
   return { name: 'inference', about, rows, failures: [] };
 }
 
-/** A batch with arrays of its own, as the batcher makes it: the engine takes them over. */
-function gather(windows: readonly FeatureWindow[]): EngineBatch {
-  const { frameCount = 0, featureCount = 0 } = windows[0] ?? {};
-  const features = new Float32Array(windows.length * frameCount * featureCount);
-  const mask = new Float32Array(windows.length * frameCount);
-  for (const [row, window] of windows.entries()) {
-    features.set(window.features, row * frameCount * featureCount);
-    mask.set(window.mask, row * frameCount);
-  }
-  return { batch: windows.length, frameCount, featureCount, features, mask };
+/**
+ * A run of `size` callers who say the same in step, a hop a batch. Each starts with a window that is not timed: a stream's
+ * first costs the trunk on all of it.
+ */
+export function callers(windows: readonly FeatureWindow[], size: number, score: Score): Run {
+  const at = (index: number): EngineWindow[] => {
+    const { endFrame, blocks } = windows[index] ?? { endFrame: 0, blocks: [] };
+    return Array.from({ length: size }, (_, caller) => ({ trackId: `${String(size)}-${String(caller)}`, endFrame, blocks }));
+  };
+  return {
+    prepare: async () => {
+      await score(at(0));
+    },
+    run: async () => {
+      for (let index = 1; index <= windowCount / size; index += 1) await score(at(index));
+    },
+  };
+}
+
+/** As many such runs side by side as there are engines. */
+function together(windows: readonly FeatureWindow[], size: number, scores: readonly Score[]): Run {
+  const runs = scores.map((score) => callers(windows, size, score));
+  return {
+    prepare: async () => {
+      await Promise.all(runs.map(({ prepare }) => prepare()));
+    },
+    run: () => Promise.all(runs.map(({ run }) => run())),
+  };
 }

@@ -6,10 +6,12 @@ import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
 import { measureMemory } from './memory.ts';
 import { measureStages } from './stages.ts';
+import { measureStreaming } from './streaming.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
   inference: measureInference,
+  streaming: measureStreaming,
   memory: measureMemory,
   latency: measureLatency,
 };

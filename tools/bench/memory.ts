@@ -1,20 +1,24 @@
-// What a caller's front end and a kept event take of memory.
+// What a caller's front end, a caller's stream and a kept event take of memory.
 import { Subject, type Subscription } from 'rxjs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { MemoryTimelineStore } from '../../src/gateway/memory-store.ts';
 import { emptySummary } from '../../src/gateway/summary.ts';
 import type { TimelineEvent } from '../../src/gateway/types.ts';
+import { streamShape } from '../../src/models/manifest.ts';
+import { StreamFeed } from '../../src/models/stream-feed.ts';
+import { Streams } from '../../src/models/streams.ts';
 import { callerPipeline } from '../../src/pipeline/caller-pipeline.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
 import type { RawRtp } from '../../src/sfu/types.ts';
 import { callersCodec, plainTrack } from './plain-pipeline.ts';
 import type { BenchmarkResult } from './report.ts';
-import { shippedModel, speechPackets } from './speech.ts';
+import { mainThreadSession, shippedModel, speechPackets, speechWindows } from './speech.ts';
 
 const callers = 50;
 const warmUpCallers = 10;
 const callerSeconds = 10;
+const streams = 200;
 /** What the configuration keeps of a call by default. */
 const events = 20_000;
 
@@ -25,13 +29,16 @@ const collect = runInNewContext('gc') as () => void;
 export async function measureMemory(): Promise<BenchmarkResult> {
   const { manifest } = await shippedModel();
   // The first ones bring code and tables that all others share. They stay until the end, so that none takes the room they leave.
-  const warm = [await makeCallers(warmUpCallers), await fillStore(manifest.labels, events)];
+  const warm = [await makeCallers(warmUpCallers), await makeStreams(warmUpCallers), await fillStore(manifest.labels, events)];
   const rows = [
     { of: 'a caller’s front end, Opus', ...(await growth(callers, () => makeCallers(callers))) },
+    { of: 'a caller’s stream in the inference thread', ...(await growth(streams, () => makeStreams(streams))) },
     { of: 'a point that the memory store keeps', ...(await growth(events, () => fillStore(manifest.labels, events))) },
   ];
   for (const release of warm) release();
-  const about = `Mean of ${String(callers)} callers after ${String(callerSeconds)} s of speech each, and of ${String(events)} points.`;
+  const about =
+    `Mean of ${String(callers)} callers after ${String(callerSeconds)} s of speech each, of ${String(streams)} streams after a window, ` +
+    `and of ${String(events)} points.`;
   return { name: 'memory', about, rows, failures: [] };
 }
 
@@ -68,6 +75,21 @@ async function makeCallers(count: number): Promise<() => void> {
   }
   return () => {
     for (const subscription of subscriptions) subscription.unsubscribe();
+  };
+}
+
+async function makeStreams(count: number): Promise<() => void> {
+  const model = await shippedModel();
+  const session = await mainThreadSession(model);
+  const shape = streamShape(model.manifest);
+  const [made, feed] = [new Streams(session, shape), new StreamFeed(shape)];
+  const window = (await speechWindows(10, model.frontEnd)).at(-1);
+  if (window === undefined) throw new Error('Expected a window of speech, got none');
+  const { endFrame, blocks } = window;
+  for (let caller = 0; caller < count; caller += 1) await made.run(feed.pack([{ trackId: String(caller), endFrame, blocks }]));
+  return () => {
+    for (let caller = 0; caller < count; caller += 1) made.release(String(caller));
+    void session.close();
   };
 }
 

@@ -1,6 +1,7 @@
 // Real speech for the benchmarks: the demo clips as the packets of one caller who speaks without a pause.
 import { join } from 'node:path';
-import { frontEndSpec, loadManifest, type LoadedModel } from '../../src/models/manifest.ts';
+import { frontEndSpec, loadManifest, streamShape, type LoadedModel } from '../../src/models/manifest.ts';
+import { OnnxSession } from '../../src/models/onnx-session.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
 import type { FeatureWindow, FrontEndSpec } from '../../src/pipeline/types.ts';
 import { createCasting } from '../callers/casting.ts';
@@ -24,6 +25,12 @@ export function speechPackets(seconds: number): Uint8Array[] {
 export async function shippedModel(): Promise<LoadedModel & { readonly frontEnd: FrontEndSpec }> {
   const model = await loadManifest(join(import.meta.dirname, '../../assets/models/emonet'));
   return { ...model, frontEnd: frontEndSpec(model.manifest) };
+}
+
+/** The model's networks in this thread, as an inference thread has them. */
+export function mainThreadSession({ manifest, paths }: LoadedModel): Promise<OnnxSession> {
+  const networks = { trunkPath: paths.trunk, headPath: paths.head, shape: streamShape(manifest) };
+  return OnnxSession.open({ ...networks, executionProviders: ['cpu'], intraOpNumThreads: 1 });
 }
 
 /** `count` windows of speech, as the model gets them. */
