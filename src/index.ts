@@ -10,7 +10,7 @@ export type { AudioTap, CallInfo, ConsentState, Decide, Decision, ParticipantInf
 export { callerPipeline, type CallerPipelineOptions } from './pipeline/caller-pipeline.ts';
 export type { AudioDecoder } from './pipeline/audio-decoder.ts';
 export { createDecoder } from './pipeline/codec.ts';
-export type { FeatureWindow, FrontEndSpec, PipelineOutput } from './pipeline/types.ts';
+export type { FeatureBlock, FeatureWindow, FrontEndSpec, PipelineOutput } from './pipeline/types.ts';
 export { EmotionService, type EmotionServiceOptions } from './models/service.ts';
 export type { Engine, ModelManifest, Point, Segment } from './models/types.ts';
 export { createTokens, type Tokens } from './gateway/auth.ts';

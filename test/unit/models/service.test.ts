@@ -330,5 +330,6 @@ describe('EmotionService', () => {
     }
     expect(service.trackCount).toBe(0);
     expect(outputs.filter(({ kind }) => kind === 'segment')).toHaveLength(500);
+    expect(new Set(engine.released).size).toBe(1000);
   });
 });
