@@ -1,4 +1,4 @@
-// Logits to calibrated class probabilities: a softmax at the manifest's temperature.
+// Calibrated class probabilities: of a window from its logits, and of an utterance from the mean over its windows.
 import { UndertoneError } from '../errors.ts';
 import type { Posterior } from './types.ts';
 
@@ -18,4 +18,15 @@ export function calibrate(logits: Float32Array, temperature: number): Posterior 
   const weights = Float64Array.from(logits, (logit) => Math.exp((logit - greatest) / temperature));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return { probabilities: Float32Array.from(weights, (weight) => weight / sum) };
+}
+
+/**
+ * The verdict on windows heard together, from the mean of their posteriors: `mean ^ (1 / temperature)`, normalised. A
+ * mean over windows that agree is less sure than it could be; below 1 the temperature makes up for that. `mean` sums to 1.
+ */
+export function sharpen(mean: ArrayLike<number>, temperature: number): Float64Array {
+  const greatest = Math.max(...Array.from(mean));
+  const powers = Float64Array.from(mean, (probability) => (probability / greatest) ** (1 / temperature));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
 }

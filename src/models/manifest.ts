@@ -66,6 +66,7 @@ const manifestSchema = z
       memoryFrames: z.number().positive(),
     }),
     temperature: z.number().positive(),
+    verdictTemperature: z.number().positive(),
     uncertainBelow: z.number().min(0).lt(1),
     streaming: z.strictObject({
       strideFrames: z.int().min(1),

@@ -1,5 +1,6 @@
 // From one track's posteriors to what is said of it: smoothed points with a steady label, and a verdict per utterance.
 import type { SpeechChange } from '../pipeline/types.ts';
+import { sharpen } from './calibrate.ts';
 import { Hysteresis, leader } from './hysteresis.ts';
 import type { ModelManifest, Point, ScoredWindow, Segment } from './types.ts';
 
@@ -22,7 +23,7 @@ export interface SmoothingOptions {
 /** Options of a {@link Smoother}. */
 export interface SmootherOptions extends SmoothingOptions {
   readonly track: Segment['track'];
-  readonly manifest: Pick<ModelManifest, 'labels' | 'hopFrames' | 'hopSamples' | 'sampleRateHz' | 'uncertainBelow'>;
+  readonly manifest: Pick<ModelManifest, 'labels' | 'hopFrames' | 'hopSamples' | 'sampleRateHz' | 'uncertainBelow' | 'verdictTemperature'>;
 }
 
 interface Utterance {
@@ -180,7 +181,8 @@ export class Smoother {
     const { lastPointEndSample, endSample, startSample, sum, points } = utterance;
     if (points === 0 || lastPointEndSample === null || endSample === null) return [];
     const mean = sum.map((value) => value / points);
-    return [{ track: this.#options.track, startSample, endSample, ...this.#verdict(mean, leader(mean)), points }];
+    const sure = sharpen(mean, this.#options.manifest.verdictTemperature);
+    return [{ track: this.#options.track, startSample, endSample, ...this.#verdict(sure, leader(sure)), points }];
   }
 
   #verdict(values: Float64Array, index: number): { label: string; confidence: number; probabilities: Float32Array } {

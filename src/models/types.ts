@@ -36,6 +36,8 @@ export interface ModelManifest {
   };
   /** Posterior = softmax(logits / temperature). */
   readonly temperature: number;
+  /** An utterance's verdict is the mean of its windows' posteriors to the power of 1 / verdictTemperature, normalised. */
+  readonly verdictTemperature: number;
   /** Below this confidence the product says "uncertain". */
   readonly uncertainBelow: number;
   /** What the trunk makes of a caller's frames, and what it remembers of them, in 32-bit floats. */
@@ -115,7 +117,7 @@ export interface Segment {
   readonly endSample: number;
   readonly label: string;
   readonly confidence: number;
-  /** Mean of the posteriors of the utterance's windows. */
+  /** Mean of the posteriors of the utterance's windows, sharpened with the manifest's verdict temperature. */
   readonly probabilities: Float32Array;
   readonly points: number;
 }

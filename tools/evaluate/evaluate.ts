@@ -50,7 +50,7 @@ export interface FoldFigures {
 }
 
 /**
- * Runs an evaluation. A clip's verdict is the mean posterior of the windows that end within its utterances.
+ * Runs an evaluation. A clip's verdict is what the product would say of the windows that end within its utterances.
  * @param onProgress told of the callers done and of all, in each run
  * @throws Error if the folder does not hold clips that the model has labels for, or a model was trained on a test speaker.
  */

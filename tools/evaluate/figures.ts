@@ -7,7 +7,7 @@ export interface Verdict {
   readonly sex: string;
   /** Index of the intended label. */
   readonly truth: number;
-  /** Mean posterior of the clip's windows, by label; null where no window of it was scored. */
+  /** By label, summing to 1; null where no window of it was scored. */
   readonly probabilities: readonly number[] | null;
 }
 

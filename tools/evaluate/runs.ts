@@ -1,4 +1,5 @@
 // The runs of an evaluation: the same clips through the live pipeline, in calls of one kind or another.
+import { sharpen } from '../../src/models/calibrate.ts';
 import { createRandom } from '../callers/random.ts';
 import type { CorpusClip } from '../corpus/corpus.ts';
 import type { Choice, Part } from './choose.ts';
@@ -16,6 +17,8 @@ export interface Heard extends Pick<Verdict, 'speaker' | 'sex' | 'truth'>, Omit<
   readonly model: string;
   /** Confidence below which that model's product says "uncertain". */
   readonly uncertainBelow: number;
+  /** What that model's verdicts are sharpened with. */
+  readonly verdictTemperature: number;
 }
 
 /** How a run differs from the main one. */
@@ -99,18 +102,29 @@ export class Runs {
   #known({ clip, ...heard }: HeardClip, { name, manifest }: Part): Heard {
     const { path, speaker, sex, emotion } = clip;
     const truth = this.#choice.labels.indexOf(emotion);
-    return { path, speaker, sex, truth, model: name, uncertainBelow: manifest.uncertainBelow, ...heard };
+    const { uncertainBelow, verdictTemperature } = manifest;
+    return { path, speaker, sex, truth, model: name, uncertainBelow, verdictTemperature, ...heard };
   }
 }
 
-/** The answer to a clip: the mean posterior of its windows, or of those that `counts` picks. */
+/** The answer to a clip, as the product gives it of an utterance: from its windows, or from those that `counts` picks. */
 export function verdictOf(heard: Heard, counts: (window: ClipWindow) => boolean = () => true): Verdict {
   const { speaker, sex, truth } = heard;
   const windows = heard.windows.filter(counts);
   const [first] = windows;
   if (first === undefined) return { speaker, sex, truth, probabilities: null };
   const sums = first.probabilities.map((_, i) => windows.reduce((sum, { probabilities }) => sum + (probabilities[i] ?? 0), 0));
-  return { speaker, sex, truth, probabilities: sums.map((sum) => sum / windows.length) };
+  return {
+    speaker,
+    sex,
+    truth,
+    probabilities: [
+      ...sharpen(
+        sums.map((sum) => sum / windows.length),
+        heard.verdictTemperature,
+      ),
+    ],
+  };
 }
 
 function longCalls(independent: boolean): (clips: readonly CorpusClip[]) => Call[] {

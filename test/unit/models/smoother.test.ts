@@ -185,7 +185,7 @@ describe('Smoother points', () => {
 });
 
 describe('Smoother segments', () => {
-  it('gives the mean of the raw posteriors at the end of speech', () => {
+  it('gives the mean of the raw posteriors at the end of speech, sharpened with the temperature of the manifest', () => {
     const target = smoother();
     target.speech(start(0));
     score(target, 1, { anger: 0.9 });
@@ -196,7 +196,10 @@ describe('Smoother segments', () => {
     const [segment, ...others] = target.takeSegments();
     expect(others).toEqual([]);
     expect(segment).toMatchObject({ track: track('a'), startSample: 0, endSample: 4 * hopSamples, label: 'fear', points: 3 });
-    expect(segment?.confidence).toBeCloseTo((0.02 + 0.7 + 0.7) / 3, 6);
+    const mean = { fear: (0.02 + 0.7 + 0.7) / 3, anger: (0.9 + 0.2 + 0.2) / 3, other: (0.02 + 0.025 + 0.025) / 3 };
+    // The tiny model's is 0.5: squares.
+    const squares = mean.fear ** 2 + mean.anger ** 2 + 4 * mean.other ** 2;
+    expect(segment?.confidence).toBeCloseTo(mean.fear ** 2 / squares, 6);
     expect(target.takeSegments()).toEqual([]);
   });
 
@@ -213,7 +216,7 @@ describe('Smoother segments', () => {
     expect(target.lost({ endSample: 3 * hopSamples })).toBe(true);
     const [segment] = target.takeSegments();
     expect(segment?.points).toBe(2);
-    expect(segment?.confidence).toBeCloseTo(0.6, 6);
+    expect(segment?.confidence).toBeCloseTo(0.6 ** 2 / (0.6 ** 2 + 5 * 0.08 ** 2), 6);
   });
 
   it('gives no segment for an utterance without points', () => {

@@ -22,7 +22,7 @@ const line = { data: demo, codec: { name: 'none' }, lossPercent: 0, noiseDb: nul
 /** A clip whose windows come at these frames of its speech, each with this probability of the first of two labels. */
 function heardClip(speaker: string, truth: number, windows: readonly (readonly [heardFrames: number, probability: number])[]): Heard {
   return {
-    ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, framesBefore: 0 },
+    ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, verdictTemperature: 1, framesBefore: 0 },
     windows: windows.map(([heardFrames, p]) => ({ heardFrames, probabilities: [p, 1 - p] })),
   };
 }
