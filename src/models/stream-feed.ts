@@ -15,7 +15,8 @@ export interface PackedBatch extends StreamBatch {
 /**
  * Knows how far each track's stream in one thread has come. A window whose stream is there and near enough goes on with
  * what is new, usually one hop; after dropped windows or a pause that is several. Any other begins anew, from the first
- * block in which something was heard: what lies before all blocks cannot reach the window, and silence leaves no trace.
+ * block in which something was heard: what lies before all blocks cannot reach the window, and silence leaves no trace. A
+ * stream that ends where that block begins is no use either: it may hold an earlier utterance.
  */
 export class StreamFeed {
   readonly #hopFrames: number;
@@ -62,7 +63,7 @@ export class StreamFeed {
     const firstHeard = blocks.findIndex((block) => block !== null);
     const heard = blocks.length - (firstHeard === -1 ? blocks.length - 1 : firstHeard);
     const missing = (endFrame - (this.#endFrames.get(trackId) ?? -Infinity)) / this.#hopFrames;
-    const fresh = !(Number.isInteger(missing) && missing >= 1 && missing <= heard);
+    const fresh = !(Number.isInteger(missing) && missing >= 1 && missing < heard);
     return { trackId, endFrame, frames: (fresh ? heard : missing) * this.#hopFrames, fresh };
   }
 }

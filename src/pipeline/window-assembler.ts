@@ -14,7 +14,8 @@ export type Track = FeatureWindow['track'];
  * at least one of the newest `hopFrames` are speech; frames before the track's first count as silence. Frames of
  * speech are normalised by the caller's running statistics as they come, and are never normalised again; all others
  * are zero, in training as here, so the model hears a caller's voice and not the room. Concealed frames are zero too and
- * count for nothing but `speechRatio` and `concealedRatio`: what concealment makes up is not the caller's voice.
+ * count for nothing but `speechRatio` and `concealedRatio`: what concealment makes up is not the caller's voice. At the start
+ * of an utterance what was heard before is zero too: a window never holds speech of two.
  *
  * Windows share the blocks that their frames lie in, so a window costs one new block and no copy.
  */
@@ -44,6 +45,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   process(input: DetectedSpeech, emit: Emit<PipelineOutput>): void {
     if (input.kind === 'change') {
       const { state, frameIndex, arrivalMs } = input;
+      if (state === 'start') this.#forget();
       emit({ kind: 'speech', change: { track: this.#track, state, atSample: frameIndex * hopSamples, arrivalMs } });
       return;
     }
@@ -55,6 +57,16 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     this.#blocks.shift();
     this.#blocks.push(newest);
     if (newest !== null && this.#heardFrames >= minSpeechFrames) emit({ kind: 'window', window: this.#window(input.frame) });
+  }
+
+  /** What was said before belongs to another utterance, whose verdict is its own. */
+  #forget(): void {
+    this.#open = null;
+    this.#blocks.fill(null);
+    this.#heard.fill(0);
+    this.#concealed.fill(0);
+    this.#heardFrames = 0;
+    this.#concealedFrames = 0;
   }
 
   /** Holds nothing back: a window is complete or was never due. */

@@ -19,7 +19,7 @@ from undertone.model import StreamingTrunk
 from undertone.report import calibrated, figures, pooled, sharpened, verdict_temperature_of
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
-from undertone.windows import window_ends
+from undertone.windows import utterances, window_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Recipe(epochs=2, batch=4, channels=16, lstm=8, lr=1e-3)
@@ -125,6 +125,12 @@ class Training(unittest.TestCase):
         np.testing.assert_array_equal(sharp.argmax(1), said)
         self.assertAlmostEqual(float(sharp.max(1).mean()), float((said == labels).mean()), delta=0.01)
         np.testing.assert_array_equal(sharpened(np.zeros((1, 6)), 0.5), np.zeros((1, 6)))
+
+    def test_a_long_pause_parts_utterances(self):
+        heard = np.zeros(300)
+        heard[10:60], heard[80:100], heard[130:140] = 1, 1, 1
+        self.assertEqual([(int(a), int(b)) for a, b in utterances(heard)], [(10, 100), (130, 140)])
+        self.assertEqual(utterances(np.zeros(9)), [])
 
     def test_windows_end_on_the_hop_with_enough_heard_of_late(self):
         heard = np.zeros(480)

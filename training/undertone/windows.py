@@ -7,7 +7,11 @@ WINDOW_FRAMES = 240
 HOP_FRAMES = 24
 MIN_SPEECH_FRAMES = 48
 STRIDE = 4
-# Pauses between the clips of a call, frames: as `npm run evaluate` draws them.
+# Frames not marked as speech after which the next ones are another utterance: src/pipeline/speech-detector.ts ends one
+# 40 frames after its last active frame, of which it marks 12, and marks up to 6 before an onset.
+PAUSE_BETWEEN_UTTERANCES = 25
+# Pauses between the clips of a call, frames: longer than a window and its context, because the live pipeline forgets what
+# was said before an utterance, and normalisation does not hear pauses.
 PAUSE_FRAMES = (380, 400)
 
 
@@ -77,6 +81,13 @@ def call_of(clips, order, rng):
         starts.append(at)
         at += len(clips.heard[i]) + int(rng.integers(*PAUSE_FRAMES))
     return np.array(starts), -(-at // HOP_FRAMES) * HOP_FRAMES
+
+
+def utterances(heard):
+    """(first, end) of each utterance: speech without so long a pause that the live detector ends it."""
+    at = np.flatnonzero(heard)
+    breaks = np.flatnonzero(np.diff(at) > PAUSE_BETWEEN_UTTERANCES)
+    return list(zip(at[np.concatenate([[0], breaks + 1]).astype(int)], at[np.concatenate([breaks, [len(at) - 1]]).astype(int)] + 1)) if len(at) else []
 
 
 def window_ends(heard):

@@ -24,7 +24,7 @@ from undertone.data import load  # noqa: E402
 from undertone.model import STRIDE  # noqa: E402
 from undertone.normalize import normalize  # noqa: E402
 from undertone.trainer import Recipe  # noqa: E402
-from undertone.windows import WINDOW_FRAMES, window_ends  # noqa: E402
+from undertone.windows import WINDOW_FRAMES, utterances, window_ends  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--features", required=True)
@@ -36,7 +36,7 @@ model = Recipe(**state["recipe"]).network()
 model.load_state_dict(state["model"])
 model.eval()
 context = -(-model.context // STRIDE) * STRIDE
-mean, std = state["mean"], torch.from_numpy(state["std"]).double()
+mean, std = state["mean"].numpy(), state["std"].double()
 clips = load(options.features)
 fixture = []
 for i in range(0, len(clips), 9):
@@ -45,14 +45,21 @@ for i in range(0, len(clips), 9):
     heard = torch.from_numpy(np.asarray(clips.heard[i], dtype=np.float64))[None]
     z = normalize(x, heard, std).float()
     lead = context + WINDOW_FRAMES
-    features = torch.nn.functional.pad(z[0], (0, 0, lead, 0))
-    mask = torch.nn.functional.pad(heard[0].float(), (lead, 0))
-    ends = [int(end) for end in window_ends(clips.heard[i])]
+    ends, features, masks = [], [], []
+    for first, last in utterances(clips.heard[i]):
+        # A window holds nothing of an earlier utterance; the lead makes up for what lies before the clip.
+        own = torch.zeros_like(heard[0])
+        own[first:last] = heard[0, first:last]
+        mask = torch.nn.functional.pad(own.float(), (lead, 0))
+        values = torch.nn.functional.pad(z[0] * own.float()[:, None], (0, 0, lead, 0))
+        for end in map(int, window_ends(own.numpy())):
+            ends.append(end)
+            features.append(values[end : end + lead])
+            masks.append(mask[end : end + lead])
     if not ends:
         continue
     with torch.no_grad():
-        # The window before frame `end` and its context: the lead makes up for what lies before the clip.
-        logits = model(torch.stack([features[e : e + lead] for e in ends]), torch.stack([mask[e : e + lead] for e in ends]), context)
+        logits = model(torch.stack(features), torch.stack(masks), context)
     fixture.append({"file": clips.paths[i], "ends": ends, "logits": [[round(float(v), 5) for v in row] for row in logits]})
 (HERE / "live.json").write_text(json.dumps(fixture) + "\n")
 print(len(fixture), "clips,", sum(len(f["ends"]) for f in fixture), "windows")

@@ -101,6 +101,20 @@ describe('StreamFeed', () => {
     expect(itemOf(0, 9)).toEqual({ hops: 1, fresh: false });
   });
 
+  it('begins anew where an utterance begins in the hop after the last one sent: the stream holds the one before', () => {
+    const block = { features: new Float32Array(25 * 104), mask: new Float32Array(25) };
+    const item = (endFrame: number, heard: number) => {
+      const blocks = [...Array<null>(5 - heard).fill(null), ...Array<typeof block>(heard).fill(block)];
+      const { frames, fresh } = feed.pack([{ trackId: 'a', endFrame, blocks }]).items[0]!;
+      return { hops: frames / 25, fresh };
+    };
+    expect(item(100, 4)).toEqual({ hops: 4, fresh: true });
+    expect(item(125, 5)).toEqual({ hops: 1, fresh: false });
+    // The assembler forgot what lay before; the two hops since are all that it knows.
+    expect(item(175, 2)).toEqual({ hops: 2, fresh: true });
+    expect(item(200, 3)).toEqual({ hops: 1, fresh: false });
+  });
+
   it('sends a window in which nothing was heard one hop of silence', () => {
     const blocks = Array<null>(5).fill(null);
     const { items, features, mask } = feed.pack([{ trackId: 'a', endFrame: 50, blocks }]);

@@ -161,6 +161,29 @@ describe('WindowAssembler', () => {
     ).toEqual([]);
   });
 
+  it('forgets at the start of an utterance what was said before, but not the voice', () => {
+    const prior = { ...spec.prior, meanWeightFrames: 1, stdWeightFrames: 1e9 };
+    const assembler = new WindowAssembler(track, { ...spec, prior });
+    const out: PipelineOutput[] = [];
+    const emit = (output: PipelineOutput) => out.push(output);
+    const say = (from: number, to: number) => {
+      for (let i = from; i < to; i += 1) assembler.process(frame(i, true), emit);
+    };
+    assembler.process({ kind: 'change', state: 'start', frameIndex: 0, arrivalMs: 0 }, emit);
+    say(0, 20);
+    assembler.process({ kind: 'change', state: 'end', frameIndex: 20, arrivalMs: 0 }, emit);
+    for (let i = 20; i < 26; i += 1) assembler.process(frame(i, false), emit);
+    assembler.process({ kind: 'change', state: 'start', frameIndex: 26, arrivalMs: 0 }, emit);
+    say(26, 40);
+    const all = out.flatMap((output) => (output.kind === 'window' ? [output.window] : []));
+    // At frame 30 the window would hold 20 frames of the first utterance, but only 4 of its own: too few.
+    expect(all.map(({ endFrame }) => endFrame)).toEqual([10, 20, 40]);
+    expect(maskOf(all.at(-1)!)).toEqual([...Array<number>(36).fill(0), ...Array<number>(14).fill(1)]);
+    expect(all.at(-1)).toMatchObject({ speechRatio: 14 / 30, concealedRatio: 0 });
+    // Normalised with the mean of both utterances (frames 0 to 19 and 26) and a prior that weighs one frame.
+    expect(column(all.at(-1)!, 0)[36]).toBeCloseTo(0.26 - (1.9 + 0.26) / 22, 5);
+  });
+
   it('passes changes of speech on at their media position', () => {
     const assembler = new WindowAssembler(track, spec);
     const out: PipelineOutput[] = [];
