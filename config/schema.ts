@@ -25,6 +25,15 @@ const media = z.strictObject({
   port: port.default(0).describe('UDP and TCP port of the first worker, the next ones count up; 0 lets the system choose.'),
 });
 
+const ingest = z.strictObject({
+  maxIngests: z.int().min(0).max(10_000).default(64).describe('Participants by plain RTP from telephone exchanges; 0 takes none.'),
+  idleTimeoutMs: z.int().min(100).max(86_400_000).default(30_000).describe('Time without a packet after which one of them leaves, ms.'),
+  listenIp: z.ipv4().or(z.ipv6()).optional().describe('Address on which their RTP is received; media.listenIp if left out.'),
+  announcedAddress: z.string().min(1).optional().describe('Address that exchanges are told; media.announcedAddress if left out.'),
+  portMin: port.min(1024).default(61_000).describe('First UDP port for them. Each has an even one; the odd one above is for its RTCP.'),
+  portMax: port.min(1024).default(61_999).describe('Last UDP port for them.'),
+});
+
 const policy = z.strictObject({
   profile: z.enum(['personal', 'call-centre', 'eu-workplace']).default('personal').describe('Who may be measured at all.'),
   purpose: z.string().min(1).max(64).default('conversation').describe('What calls on this server are for.'),
@@ -79,6 +88,7 @@ export const configSchema = z.strictObject({
   server: server.prefault({}),
   auth: auth.prefault({}),
   media: media.prefault({}),
+  ingest: ingest.prefault({}),
   policy: policy.prefault({}),
   model: model.prefault({}),
   batching: batching.prefault({}),

@@ -77,6 +77,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     closers.push(() => emotion.close());
 
     const { workers, listenIp, announcedAddress, port } = config.media;
+    const { listenIp: ingestIp, announcedAddress: ingestAddress, ...ingest } = config.ingest;
     const { profile, purpose, region } = config.policy;
     const sfu = await Sfu.create({
       decide: createPolicy({ profile }),
@@ -84,6 +85,11 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
       logger,
       metrics,
       callDefaults: { purpose, region },
+      ingest: {
+        ...ingest,
+        ...(ingestIp === undefined ? {} : { listenIp: ingestIp }),
+        ...(ingestAddress === undefined ? {} : { announcedAddress: ingestAddress }),
+      },
       workers: {
         listenIp,
         port,
@@ -103,7 +109,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     };
     const staticHandler = web.handler.bind(web);
     const nodeId = `${hostname()}-${process.pid}`;
-    const gateway = Gateway.create({ store, tokens, metrics, logger, nodeId, readiness, staticHandler, development });
+    const gateway = Gateway.create({ store, tokens, metrics, logger, nodeId, readiness, staticHandler, development, ingests: sfu.ingests });
     const openCall = gateway.openCall.bind(gateway);
     const measurement = new Measurement({ emotion, openCall, meter: new MediaMeter(metrics), clock: systemClock, logger });
     sfu.events$.subscribe((event) => {

@@ -5,6 +5,7 @@ export const errorCodes = {
   UT_AUTH_TOKEN: 'The token is missing, malformed, expired or signed by someone else.',
   UT_AUTH_SCOPE: 'The token is valid but does not allow this action or this call.',
   UT_AUTH_SECRET: 'No secret is configured where one is required.',
+  UT_POLICY_DENIED: 'The policy does not let this participant be measured.',
   UT_CALL_UNKNOWN: 'No call of that id is known to this server or its store.',
   UT_CONFIG_INVALID: 'The configuration has an unknown key or a value outside its range.',
   UT_MODEL_MISSING: 'A file of the model cannot be read.',

@@ -16,7 +16,7 @@ import { installWorker, workerIsInstalled } from './worker.mjs';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Programs that the tests start, which are at the same time their Debian packages. */
-const testPrograms = ['redis-server', 'chromium'];
+const testPrograms = ['redis-server', 'chromium', 'ffmpeg'];
 
 /**
  * Does what is missing; asks no network and writes nothing where all is there. Ends the process with a message where

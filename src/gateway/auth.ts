@@ -6,7 +6,7 @@ import { systemClock, type Clock } from '../clock.ts';
 import { UndertoneError } from '../errors.ts';
 
 /** What a token may allow. */
-export const tokenScopes = ['join', 'read', 'list'] as const;
+export const tokenScopes = ['join', 'read', 'list', 'ingest'] as const;
 
 export type TokenScope = (typeof tokenScopes)[number];
 

@@ -7,6 +7,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Tokens } from './auth.ts';
 import { createHttpHandler, type Readiness, type StaticHandler } from './http.ts';
+import type { IngestHost } from './ingest-routes.ts';
 import type { TimelineLimits } from './timeline-connection.ts';
 import { TimelineServer } from './timeline-server.ts';
 import { Timeline, type TimelineOptions } from './timeline.ts';
@@ -29,6 +30,8 @@ export interface GatewayOptions {
   readonly staticHandler?: StaticHandler;
   /** Hands out development tokens. @default false */
   readonly development?: boolean;
+  /** Takes plain RTP; without one, `/v1/ingest` is no path of this gateway. */
+  readonly ingests?: IngestHost;
   readonly limits?: Partial<TimelineLimits>;
   /** Timeline sockets at a time. @default 5000 */
   readonly maxSockets?: number;
@@ -67,6 +70,7 @@ export class Gateway {
       logger,
       readiness,
       staticHandler,
+      ingests: options.ingests,
       development: options.development ?? false,
     });
   }

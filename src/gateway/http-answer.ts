@@ -5,6 +5,7 @@ import { UndertoneError, type ErrorCode } from '../errors.ts';
 const statusOf: Partial<Record<ErrorCode, number>> = {
   UT_AUTH_TOKEN: 401,
   UT_AUTH_SCOPE: 403,
+  UT_POLICY_DENIED: 403,
   UT_CALL_UNKNOWN: 404,
   UT_MESSAGE_INVALID: 400,
   UT_REQUEST_INVALID: 400,

@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics.ts';
 import { authorize, coversCall, type Claims, type Tokens } from './auth.ts';
 import { issueDevToken } from './dev-token.ts';
 import { sendError, sendJson, sendText } from './http-answer.ts';
+import { createIngestRoutes, type IngestHost } from './ingest-routes.ts';
 import type { TimelineStore } from './types.ts';
 
 /** Whether the server can do its work, and what it still waits for. */
@@ -27,11 +28,15 @@ export interface HttpOptions {
   /** Serves `POST /v1/dev/token`. Only where the secret was made for this run, on loopback. */
   readonly development: boolean;
   readonly staticHandler?: StaticHandler | undefined;
+  /** Serves `/v1/ingest`. */
+  readonly ingests?: IngestHost | undefined;
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL, callId: string) => Promise<void>;
+/** @param id what the path names, of a call for instance */
+export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL, id: string) => Promise<void>;
 
-interface Route {
+/** A path and what answers it. */
+export interface Route {
   readonly path: RegExp;
   readonly methods: readonly string[];
   readonly handle: Handler;
@@ -51,6 +56,7 @@ export function createHttpHandler(options: HttpOptions): (request: IncomingMessa
     { path: /^\/v1\/calls$/, methods: get, handle: listCalls },
     { path: /^\/v1\/calls\/([^/]+)\/timeline$/, methods: get, handle: readTimeline },
   ];
+  if (options.ingests !== undefined) routes.push(...createIngestRoutes(options.ingests, claimsOf));
   if (options.development) routes.push({ path: /^\/v1\/dev\/token$/, methods: ['POST'], handle: devToken });
 
   async function handleRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -57,6 +57,11 @@ export class CallRegistry {
     return this.#calls.get(callId);
   }
 
+  /** What a call declares, or would if it were opened now. */
+  infoOf(callId: string): CallInfo {
+    return this.#calls.get(callId)?.info ?? { callId, ...this.#options.callDefaults };
+  }
+
   /**
    * Joins a call, opening it where needed. `stillWanted` is asked right before the participant would appear: where
    * it says no, nobody has seen them. A client that joins again in place of a connection that it lost takes over its id.

@@ -44,6 +44,24 @@ export interface ConsumerParameters {
   readonly producerPaused: boolean;
 }
 
+/** How plain RTP is received. */
+export interface PlainOptions {
+  /** Where a port is named, RTCP of its own has the next one. */
+  readonly listenInfo: types.TransportListenInfo;
+  /** Whether RTCP comes to the same port. @default true */
+  readonly rtcpMux?: boolean;
+  /** The sender's key; without one, the packets come in the clear. */
+  readonly srtp?: types.SrtpParameters;
+}
+
+/** Where plain RTP is received. */
+export interface PlainEndpoint {
+  readonly ip: string;
+  readonly port: number;
+  readonly transport: types.PlainTransport;
+  readonly producerId: string;
+}
+
 type Direction = 'send' | 'recv';
 
 interface OwnProducer {
@@ -126,14 +144,28 @@ export class Participant {
   }
 
   /** Receives plain RTP, from whoever sends the first valid packet to the address that is returned. */
-  async producePlain(rtpParameters: types.RtpParameters, listenInfo: types.TransportListenInfo): Promise<{ ip: string; port: number }> {
+  async producePlain(rtpParameters: types.RtpParameters, options: PlainOptions): Promise<PlainEndpoint> {
+    const { listenInfo, rtcpMux = true, srtp } = options;
+    const { port } = listenInfo;
     const transport = await this.#media('a plain transport', () =>
-      this.#call.router.createPlainTransport({ listenInfo, comedia: true, rtcpMux: true }),
+      this.#call.router.createPlainTransport({
+        listenInfo,
+        comedia: true,
+        rtcpMux,
+        ...(rtcpMux || port === undefined ? {} : { rtcpListenInfo: { ...listenInfo, port: port + 1 } }),
+        ...(srtp === undefined ? {} : { enableSrtp: true, srtpCryptoSuite: srtp.cryptoSuite }),
+      }),
     );
     this.#plainTransports.add(transport);
     transport.observer.on('close', () => this.#plainTransports.delete(transport));
-    await this.#produceOn(transport, 'audio', rtpParameters, 'microphone');
-    return { ip: transport.tuple.localAddress, port: transport.tuple.localPort };
+    try {
+      if (srtp !== undefined) await this.#media('the SRTP key', () => transport.connect({ srtpParameters: srtp }));
+      const { producerId } = await this.#produceOn(transport, 'audio', rtpParameters, 'microphone');
+      return { ip: transport.tuple.localAddress, port: transport.tuple.localPort, transport, producerId };
+    } catch (error) {
+      transport.close();
+      throw error;
+    }
   }
 
   closeProducer(producerId: string): void {

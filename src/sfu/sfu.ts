@@ -10,8 +10,10 @@ import type { Metrics } from '../metrics.ts';
 import type { Call } from './call.ts';
 import { CallRegistry, type Joined } from './call-registry.ts';
 import type { SfuEvent } from './events.ts';
+import type { IngestOptions } from './ingest-types.ts';
+import { Ingests } from './ingests.ts';
 import { defaultLimits, type SfuLimits } from './limits.ts';
-import { audioCodecs, audioLevelUri, isAudioMimeType } from './media-codecs.ts';
+import { plainRtpParameters, type PlainParticipant } from './plain-rtp.ts';
 import { countEvents } from './sfu-metrics.ts';
 import { SignalingServer, type SignalingServerOptions } from './signaling-server.ts';
 import type { VerifyToken } from './signaling-session.ts';
@@ -39,26 +41,14 @@ export interface SfuOptions {
   /** @default defaultLimits */
   readonly limits?: Partial<SfuLimits>;
   readonly signaling?: SignalingServerOptions;
-}
-
-/** A participant who sends plain RTP: a simulated caller, or a gateway to a telephone network. */
-export interface PlainParticipant {
-  readonly callId: string;
-  readonly participantId: string;
-  /** Told to others in the same call only. */
-  readonly displayName: string;
-  readonly role: string;
-  readonly consent: ConsentState;
-  readonly ssrc: number;
-  readonly payloadType: number;
-  /** `audio/opus`, `audio/PCMU` or `audio/PCMA`, in any case. */
-  readonly mimeType: string;
-  /** Id of the RFC 6464 audio-level extension in the packets, where there is one. */
-  readonly audioLevelExtensionId?: number;
+  /** Plain RTP from telephone exchanges. Its addresses are those of the workers where it has none of its own. */
+  readonly ingest?: Partial<IngestOptions>;
 }
 
 /** A mediasoup server with signalling, and a tap on everyone whom the policy allows. */
 export class Sfu {
+  /** Ports for plain RTP from telephone exchanges. */
+  readonly ingests: Ingests;
   readonly #pool: WorkerPool;
   readonly #taps: TapManager;
   readonly #registry: CallRegistry;
@@ -102,12 +92,11 @@ export class Sfu {
       },
       options.signaling,
     );
-    const announcedAddress = options.workers?.announcedAddress;
-    this.#plainListenInfo = {
-      protocol: 'udp',
-      ip: options.workers?.listenIp ?? '127.0.0.1',
-      ...(announcedAddress === undefined ? {} : { announcedAddress }),
-    };
+    const { announcedAddress, listenIp = '127.0.0.1' } = options.workers ?? {};
+    const address = announcedAddress === undefined ? {} : { announcedAddress };
+    this.#plainListenInfo = { protocol: 'udp', ip: listenIp, ...address };
+    const ingestContext = { registry: this.#registry, taps: this.#taps, events$: events, logger };
+    this.ingests = new Ingests(ingestContext, { listenIp, ...address, ...options.ingest });
   }
 
   /** Starts the workers. @throws UndertoneError UT_MEDIA_FAILED where they cannot start. */
@@ -161,7 +150,8 @@ export class Sfu {
     const { callId, participantId, displayName, role, consent } = plain;
     const { call, participant } = await this.#registry.join(callId, { participantId, displayName, role, consent, notify: () => undefined });
     try {
-      return await participant.producePlain(rtpParameters, this.#plainListenInfo);
+      const { ip, port } = await participant.producePlain(rtpParameters, { listenInfo: this.#plainListenInfo });
+      return { ip, port };
     } catch (error) {
       call.removeParticipant(participant);
       throw error;
@@ -197,6 +187,7 @@ export class Sfu {
 
   async #close(): Promise<void> {
     this.#registry.close('shutdown');
+    this.ingests.close();
     this.#taps.close();
     await Promise.all([this.#signaling.close(), this.#pool.close()]);
     this.#events.complete();
@@ -214,20 +205,6 @@ export class Sfu {
     if (participant !== undefined) return { call, participant };
     throw new UndertoneError('UT_REQUEST_INVALID', `Expected \`participantId\` to be in the call, got \`${participantId}\``);
   }
-}
-
-function plainRtpParameters(plain: PlainParticipant): types.RtpParameters {
-  const mimeType = plain.mimeType.toLowerCase();
-  if (!isAudioMimeType(mimeType)) {
-    throw new UndertoneError('UT_CODEC_UNSUPPORTED', `Expected a codec of ${Object.keys(audioCodecs).join(', ')}, got \`${mimeType}\``);
-  }
-  const codec = audioCodecs[mimeType];
-  return {
-    codecs: [{ mimeType: codec.mimeType, payloadType: plain.payloadType, clockRate: codec.clockRateHz, channels: codec.channels }],
-    headerExtensions: plain.audioLevelExtensionId === undefined ? [] : [{ uri: audioLevelUri, id: plain.audioLevelExtensionId }],
-    encodings: [{ ssrc: plain.ssrc }],
-    rtcp: { cname: `plain-${String(plain.ssrc)}` },
-  };
 }
 
 function logEvents(events$: Observable<SfuEvent>, logger: Logger): void {

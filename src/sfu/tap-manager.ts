@@ -61,6 +61,11 @@ export class TapManager {
     return [...this.#entries.values()].filter((entry) => entry.current?.tap !== undefined).length;
   }
 
+  /** What the policy says of someone who is in no call yet. Changes nothing. */
+  ask(info: ParticipantInfo, call: CallInfo): Decision {
+    return this.#ask(info, call);
+  }
+
   /** Decides on a new participant. @throws UndertoneError UT_REQUEST_INVALID if it is known already. */
   addParticipant(info: ParticipantInfo, call: CallInfo, router: HostRouter): Decision {
     if (this.#closed) throw new UndertoneError('UT_REQUEST_INVALID', 'Expected an open tap manager, got a closed one');

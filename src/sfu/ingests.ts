@@ -1,0 +1,247 @@
+// Plain RTP from a telephone exchange: a port for each participant, from the policy's yes to their last packet.
+import { randomUUID } from 'node:crypto';
+import type { types } from 'mediasoup';
+import type { Observable } from 'rxjs';
+import { messageOf, UndertoneError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { CallRegistry, Joined } from './call-registry.ts';
+import type { SfuEvent } from './events.ts';
+import { IngestPorts } from './ingest-ports.ts';
+import { defaultIngestOptions, ingestCodecs } from './ingest-types.ts';
+import type { IngestInfo, IngestOpened, IngestOptions, IngestRequest } from './ingest-types.ts';
+import type { PlainEndpoint } from './participant.ts';
+import { plainRtpParameters } from './plain-rtp.ts';
+import { findSsrc, type SsrcFinder } from './ssrc-finder.ts';
+import type { TapManager } from './tap-manager.ts';
+import type { ConsentState, Decision } from './types.ts';
+
+/** What {@link Ingests} needs of its server. */
+export interface IngestsContext {
+  readonly registry: CallRegistry;
+  readonly taps: TapManager;
+  /** The server's events: they tell when an ingest's participant has left, for whatever reason. */
+  readonly events$: Observable<SfuEvent>;
+  readonly logger: Logger;
+}
+
+interface Ingest {
+  readonly ingestId: string;
+  readonly request: IngestRequest;
+  readonly payloadType: number;
+  readonly joined: Joined;
+  readonly port: number;
+  ssrc: number | null;
+  finder: SsrcFinder | undefined;
+  endpoint: PlainEndpoint | undefined;
+  packets: number;
+  idleSinceMs: number;
+  checking: boolean;
+  released: boolean;
+}
+
+/** How often the idle are looked for, in a part of the time that they may be idle. */
+const checksPerTimeout = 4;
+const longestCheckMs = 5_000;
+
+/** The ingests of this node. An ingest lives as long as its participant: closing one removes the other. */
+export class Ingests {
+  readonly #context: IngestsContext;
+  readonly #options: IngestOptions;
+  readonly #ports: IngestPorts;
+  readonly #ingests = new Map<string, Ingest>();
+  readonly #timer: NodeJS.Timeout;
+  #opening = 0;
+  #closed = false;
+
+  constructor(context: IngestsContext, options: Partial<IngestOptions> = {}) {
+    this.#context = context;
+    this.#options = { ...defaultIngestOptions, ...options };
+    this.#ports = new IngestPorts(this.#options);
+    context.events$.subscribe((event) => {
+      if (event.type === 'participantLeft') this.#onLeft(event.participant);
+    });
+    const checkMs = Math.min(longestCheckMs, this.#options.idleTimeoutMs / checksPerTimeout);
+    this.#timer = setInterval(() => {
+      for (const ingest of this.#ingests.values()) void this.#check(ingest);
+    }, checkMs);
+    this.#timer.unref();
+  }
+
+  /** Those that are open. */
+  get list(): readonly IngestInfo[] {
+    return [...this.#ingests.values()].map((ingest) => this.#infoOf(ingest));
+  }
+
+  get(ingestId: string): IngestInfo | undefined {
+    const ingest = this.#ingests.get(ingestId);
+    return ingest === undefined ? undefined : this.#infoOf(ingest);
+  }
+
+  /**
+   * Lets a participant join and opens the port on which they are heard.
+   *
+   * @throws UndertoneError UT_POLICY_DENIED before anything exists, UT_SERVER_OVERLOADED at a limit or without a free port,
+   * UT_REQUEST_INVALID where the participant is in the call already, UT_MEDIA_FAILED where mediasoup refuses.
+   */
+  async open(request: IngestRequest): Promise<IngestOpened> {
+    this.#expectRoom();
+    this.#opening += 1;
+    try {
+      return await this.#open(request);
+    } finally {
+      this.#opening -= 1;
+    }
+  }
+
+  /** Takes a new consent into account; where the answer is no, nothing is measured from now on, and the port stays. */
+  setConsent(ingestId: string, consent: ConsentState): Decision {
+    const ingest = this.#ingests.get(ingestId);
+    if (ingest === undefined) throw new UndertoneError('UT_REQUEST_INVALID', 'Expected an open ingest, got one that is closed or unknown');
+    const { call, participant } = ingest.joined;
+    return call.updateParticipant(participant, { consent });
+  }
+
+  /** Closes an ingest; its participant leaves. @returns whether there was one */
+  delete(ingestId: string): boolean {
+    const ingest = this.#ingests.get(ingestId);
+    if (ingest === undefined) return false;
+    ingest.joined.call.removeParticipant(ingest.joined.participant);
+    return true;
+  }
+
+  /** Closes all, and opens none any more. Safe to call twice. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    for (const ingestId of [...this.#ingests.keys()].reverse()) this.delete(ingestId);
+  }
+
+  async #open(request: IngestRequest): Promise<IngestOpened> {
+    const { callId, participantId, displayName, role, consent, codec, ssrc } = request;
+    const { registry, taps } = this.#context;
+    const decision = taps.ask({ callId, participantId, role, consent }, registry.infoOf(callId));
+    if (!decision.allow) {
+      throw new UndertoneError('UT_POLICY_DENIED', `Expected a participant whom the policy allows, got \`${decision.reason}\``);
+    }
+    const payloadType = request.payloadType ?? ingestCodecs[codec].payloadType;
+    const joined = await registry.join(callId, { participantId, displayName, role, consent, notify: () => undefined });
+    const ingest = await this.#listen({ request, payloadType, joined }).catch((error: unknown) => {
+      joined.call.removeParticipant(joined.participant);
+      throw error;
+    });
+    if (joined.participant.closed || this.#closed) {
+      this.#release(ingest);
+      joined.call.removeParticipant(joined.participant);
+      throw new UndertoneError('UT_MEDIA_FAILED', 'Expected a call that goes on, got one that ended meanwhile', {
+        retryable: !this.#closed,
+      });
+    }
+    this.#ingests.set(ingest.ingestId, ingest);
+    if (ingest.finder !== undefined) void this.#learn(ingest, ingest.finder);
+    const local = request.srtp === undefined || ssrc === undefined ? undefined : ingest.endpoint?.transport.srtpParameters;
+    return { ...this.#infoOf(ingest), ...(local === undefined ? {} : { srtp: local }) };
+  }
+
+  async #listen(found: Pick<Ingest, 'request' | 'payloadType' | 'joined'>): Promise<Ingest> {
+    const { request, payloadType } = found;
+    const base = { ...found, ingestId: randomUUID(), packets: 0, idleSinceMs: performance.now(), checking: false, released: false };
+    const { ssrc } = request;
+    if (ssrc === undefined) {
+      const { port, opened } = await this.#ports.open((at) => findSsrc(this.#options.listenIp, at, payloadType));
+      return { ...base, port, ssrc: null, finder: opened, endpoint: undefined };
+    }
+    const { port, opened } = await this.#ports.open((at) => this.#receive(base, ssrc, at));
+    return { ...base, port, ssrc, finder: undefined, endpoint: opened };
+  }
+
+  async #receive(ingest: Pick<Ingest, 'request' | 'payloadType' | 'joined'>, ssrc: number, port: number): Promise<PlainEndpoint> {
+    const { request, payloadType, joined } = ingest;
+    const { mimeType } = ingestCodecs[request.codec];
+    return await joined.participant.producePlain(plainRtpParameters({ mimeType, payloadType, ssrc }), {
+      listenInfo: this.#listenInfo(port),
+      rtcpMux: request.rtcpMux ?? true,
+      ...(request.srtp === undefined ? {} : { srtp: request.srtp }),
+    });
+  }
+
+  /** Hands the port over to mediasoup once the stream has a name; the packets of those few milliseconds are lost. */
+  async #learn(ingest: Ingest, finder: SsrcFinder): Promise<void> {
+    const ssrc = await finder.found;
+    try {
+      await finder.close();
+      if (ingest.released) return;
+      ingest.endpoint = await this.#receive(ingest, ssrc, ingest.port);
+      ingest.ssrc = ssrc;
+      ingest.idleSinceMs = performance.now();
+    } catch (error) {
+      if (ingest.released) return;
+      this.#context.logger.error({ ingestId: ingest.ingestId, err: messageOf(error) }, 'An ingest could not take its stream');
+      this.delete(ingest.ingestId);
+    }
+  }
+
+  async #check(ingest: Ingest): Promise<void> {
+    if (ingest.checking) return;
+    ingest.checking = true;
+    try {
+      const packets = await this.#packetsOf(ingest);
+      if (packets !== ingest.packets) {
+        ingest.packets = packets;
+        ingest.idleSinceMs = performance.now();
+      }
+    } catch {
+      // The media is gone, or about to be; its end is told by an event.
+    } finally {
+      ingest.checking = false;
+    }
+    if (ingest.released || performance.now() - ingest.idleSinceMs < this.#options.idleTimeoutMs) return;
+    const { callId, participantId } = ingest.request;
+    this.#context.logger.info({ ingestId: ingest.ingestId, callId, participantId }, 'An ingest was idle and is closed');
+    this.delete(ingest.ingestId);
+  }
+
+  /** Of the stream alone: whatever else comes to the port does not keep an ingest open. */
+  async #packetsOf({ endpoint, joined }: Ingest): Promise<number> {
+    if (endpoint === undefined) return 0;
+    const stats: types.ProducerStat[] = (await joined.participant.producer(endpoint.producerId)?.getStats()) ?? [];
+    return stats.reduce((sum, { packetCount }) => sum + packetCount, 0);
+  }
+
+  #onLeft({ callId, participantId }: { readonly callId: string; readonly participantId: string }): void {
+    for (const ingest of this.#ingests.values()) {
+      const { request, joined } = ingest;
+      if (request.callId === callId && request.participantId === participantId && joined.participant.closed) this.#release(ingest);
+    }
+  }
+
+  #release(ingest: Ingest): void {
+    if (ingest.released) return;
+    ingest.released = true;
+    this.#ingests.delete(ingest.ingestId);
+    const { finder, port } = ingest;
+    if (finder === undefined) this.#ports.release(port);
+    else
+      void finder.close().then(() => {
+        this.#ports.release(port);
+      });
+  }
+
+  #expectRoom(): void {
+    if (this.#closed) throw new UndertoneError('UT_SERVER_OVERLOADED', 'Expected an open server, got one that is shutting down');
+    const { maxIngests } = this.#options;
+    if (this.#ingests.size + this.#opening < maxIngests) return;
+    const message = `Expected at most ${String(maxIngests)} ingests (\`ingest.maxIngests\`), got one more`;
+    throw new UndertoneError('UT_SERVER_OVERLOADED', message, { retryable: true });
+  }
+
+  #listenInfo(port: number): types.TransportListenInfo {
+    const { listenIp, announcedAddress } = this.#options;
+    return { protocol: 'udp', ip: listenIp, port, ...(announcedAddress === undefined ? {} : { announcedAddress }) };
+  }
+
+  #infoOf({ ingestId, request, payloadType, port, ssrc }: Ingest): IngestInfo {
+    const { callId, participantId, codec, rtcpMux = true } = request;
+    const ip = this.#options.announcedAddress ?? this.#options.listenIp;
+    return { ingestId, callId, participantId, ip, port, ...(rtcpMux ? {} : { rtcpPort: port + 1 }), codec, payloadType, ssrc };
+  }
+}
