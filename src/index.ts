@@ -15,6 +15,7 @@ export { EmotionService, type EmotionServiceOptions } from './models/service.ts'
 export type { Engine, ModelManifest, Point, Segment } from './models/types.ts';
 export { createTokens, type Tokens } from './gateway/auth.ts';
 export { Gateway, type GatewayOptions } from './gateway/gateway.ts';
+export type { IngestHost, IngestOrder } from './gateway/ingest-routes.ts';
 export { MemoryTimelineStore } from './gateway/memory-store.ts';
 export { RedisTimelineStore } from './gateway/redis-store.ts';
 export type { CallSummary, TimelineEvent, TimelineStore } from './gateway/types.ts';

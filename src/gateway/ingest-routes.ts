@@ -83,8 +83,9 @@ export function createIngestRoutes(ingests: IngestHost, claimsOf: (request: Inco
     const claims = await claimsOf(request);
     authorize(claims, 'ingest');
     // A participant's own token names them, and nobody speaks for others in it.
-    if (claims.participantId !== undefined)
+    if (claims.participantId !== undefined) {
       throw new UndertoneError('UT_AUTH_SCOPE', 'Expected an operator, got a token with the claim `sub`');
+    }
     return claims;
   };
 
@@ -145,5 +146,5 @@ function valueAt(json: unknown, path: readonly PropertyKey[]): string {
   if (value === undefined) return 'none';
   return typeof value === 'object' && value !== null
     ? `an ${Array.isArray(value) ? 'array' : 'object'}`
-    : `\`${String(JSON.stringify(value)).slice(0, maxEchoChars)}\``;
+    : `\`${JSON.stringify(value).slice(0, maxEchoChars)}\``;
 }

@@ -220,10 +220,11 @@ export class Ingests {
     this.#ingests.delete(ingest.ingestId);
     const { finder, port } = ingest;
     if (finder === undefined) this.#ports.release(port);
-    else
+    else {
       void finder.close().then(() => {
         this.#ports.release(port);
       });
+    }
   }
 
   #expectRoom(): void {
