@@ -2,12 +2,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { analyse, type Analysis } from '../../../tools/analyse/analyse.ts';
 import { formats } from '../../../tools/analyse/formats.ts';
 import { readRecording, samplesOf } from '../../../tools/audio/recording.ts';
 import { resample } from '../../../tools/audio/resample.ts';
 import { writeWav } from '../../../tools/audio/wav.ts';
+
+// The real model hears real clips, perhaps on a loaded machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const demo = new URL('../../../assets/demo/', import.meta.url).pathname;
 const angry = `${demo}1021_WSI_ANG_XX.opus`;
