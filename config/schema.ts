@@ -1,6 +1,8 @@
 // The configuration: every setting with its meaning, bounds and default. The one source of default.json and schema.json.
 import { z } from 'zod';
 import { logLevels } from '../src/log.ts';
+import { defaultOpusLibrary } from '../src/pipeline/opus-codec.ts';
+import { opusLibraries } from '../src/pipeline/opus-engine.ts';
 
 const port = z.int().min(0).max(65_535);
 const callId = z.string().regex(/^[\w.~-]{1,64}$/, 'Invalid text: expected a call id of 1 to 64 letters, digits, or . _ ~ -');
@@ -44,6 +46,13 @@ const model = z.strictObject({
   dir: z.string().min(1).default('assets/models/emonet').describe('Folder of the model, relative to the project.'),
   engine: z.enum(['auto', 'cpu']).default('auto').describe('Inference engine; auto takes the first that loads.'),
   threads: z.int().min(1).max(64).default(1).describe('Inference sessions, each in a thread of its own.'),
+});
+
+const pipeline = z.strictObject({
+  opusDecoder: z
+    .enum(opusLibraries)
+    .default(defaultOpusLibrary)
+    .describe('Build of libopus that decodes callers; opus-decoder has no FEC: what a lost packet held is then always made up.'),
 });
 
 const batching = z.strictObject({
@@ -91,6 +100,7 @@ export const configSchema = z.strictObject({
   ingest: ingest.prefault({}),
   policy: policy.prefault({}),
   model: model.prefault({}),
+  pipeline: pipeline.prefault({}),
   batching: batching.prefault({}),
   smoothing: smoothing.prefault({}),
   timeline: timeline.prefault({}),

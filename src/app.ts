@@ -111,7 +111,9 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const nodeId = `${hostname()}-${process.pid}`;
     const gateway = Gateway.create({ store, tokens, metrics, logger, nodeId, readiness, staticHandler, development, ingests: sfu.ingests });
     const openCall = gateway.openCall.bind(gateway);
-    const measurement = new Measurement({ emotion, openCall, meter: new MediaMeter(metrics), clock: systemClock, logger });
+    const { opusDecoder } = config.pipeline;
+    const meter = new MediaMeter(metrics);
+    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, opusDecoder });
     sfu.events$.subscribe((event) => {
       measurement.handle(event);
     });

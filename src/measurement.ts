@@ -8,6 +8,7 @@ import type { EmotionOutput } from './models/types.ts';
 import { callerPipeline } from './pipeline/caller-pipeline.ts';
 import { createDecoder } from './pipeline/codec.ts';
 import { createMediaCounts } from './pipeline/jitter-buffer.ts';
+import type { OpusLibrary } from './pipeline/opus-engine.ts';
 import { sampleRateHz, type PipelineOutput } from './pipeline/types.ts';
 import type { Timeline } from './gateway/timeline.ts';
 import type { CallSummary } from './gateway/types.ts';
@@ -23,6 +24,8 @@ export interface MeasurementOptions {
   readonly meter: MediaMeter;
   readonly clock: { nowMs(): number };
   readonly logger: Logger;
+  /** The build of libopus that decodes Opus. @default 'libopus-wasm' */
+  readonly opusDecoder?: OpusLibrary;
 }
 
 interface MeasuredCall {
@@ -112,14 +115,14 @@ export class Measurement {
   }
 
   #open(tap: AudioTap): void {
-    const { emotion, logger, meter } = this.#options;
+    const { emotion, logger, meter, opusDecoder } = this.#options;
     const { track } = tap;
     const call = this.#calls.get(track.callId);
     if (call === undefined) return;
     const counts = createMediaCounts();
     const measured: MeasuredTrack = { call, track, origin: new TrackOrigin(track.codec.clockRateHz), subscription: null };
     try {
-      const decoder = createDecoder(track.codec);
+      const decoder = createDecoder(track.codec, { opusDecoder });
       emotion.openTrack(track);
       this.#tracks.set(track.trackId, measured);
       meter.add(track.trackId, counts);

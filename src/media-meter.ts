@@ -35,9 +35,15 @@ export class MediaMeter {
     const entry = this.#tracks.get(trackId);
     if (entry === undefined) return;
     const { counts, reported } = entry;
-    for (const fate of fates) this.#metrics.rtpPackets.inc({ fate }, counts[fate] - reported[fate]);
+    for (const fate of fates) this.#metrics.rtpPackets.inc({ fate }, risen(counts[fate], reported[fate]));
     this.#metrics.decodeErrors.inc(counts.decodeErrors - reported.decodeErrors);
     this.#metrics.concealedSamples.inc(counts.concealedSamples - reported.concealedSamples);
-    Object.assign(reported, counts);
+    this.#metrics.recoveredSamples.inc(counts.recoveredSamples - reported.recoveredSamples);
+    Object.assign(reported, counts, { lost: Math.max(counts.lost, reported.lost) });
   }
+}
+
+/** A counter cannot fall: where what was given up for lost came after all, the next losses make up for it. */
+function risen(count: number, reported: number): number {
+  return Math.max(0, count - reported);
 }

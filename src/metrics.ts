@@ -36,6 +36,12 @@ export function createMetrics() {
     }),
     /** Chunks concealed, whatever the cause. */
     concealedSamples: new Counter({ name: 'undertone_concealed_samples_total', help: 'Concealed samples at 16 kHz', registers }),
+    /** Lost media that the next packet's FEC held. */
+    recoveredSamples: new Counter({
+      name: 'undertone_recovered_samples_total',
+      help: "Samples at 16 kHz of lost packets that the next packet's FEC held",
+      registers,
+    }),
     /** Windows by fate. */
     windows: new Counter({
       name: 'undertone_windows_total',

@@ -22,6 +22,14 @@ export interface AudioDecoder {
    * was. Advances the decoder's state as the lost packet would have.
    */
   conceal(sampleCount: number): Float32Array;
+  /** How many samples at 16 kHz, just before `next`, {@link AudioDecoder.recover} would give; 0 where there is no FEC. */
+  fecSamples(next: Uint8Array): number;
+  /**
+   * Decodes lost media from the redundancy (in-band FEC) in the packet after it: {@link AudioDecoder.fecSamples} samples,
+   * marked as concealed where part of them may be made up. Advances the decoder's state as the lost packet would have;
+   * `next` itself must be decoded after it.
+   */
+  recover(next: Uint8Array): DecodedChunk;
   /** Forgets what was decoded before. Until it resolves, decoding goes on with the old state. */
   reset(): Promise<void>;
   /** Frees the decoder. Safe twice and before `ready`. */

@@ -4,15 +4,22 @@ import type { TrackCodec } from '../sfu/types.ts';
 import type { AudioDecoder } from './audio-decoder.ts';
 import { createG711Decoder } from './g711-codec.ts';
 import { createOpusDecoder } from './opus-codec.ts';
+import type { OpusLibrary } from './opus-engine.ts';
+
+/** Options of {@link createDecoder}. */
+export interface DecoderChoice {
+  /** The build of libopus that decodes Opus. @default 'libopus-wasm' */
+  readonly opusDecoder?: OpusLibrary | undefined;
+}
 
 /**
  * Makes the decoder of a track.
  * @throws UndertoneError UT_CODEC_UNSUPPORTED if there is none for its MIME type and clock rate.
  */
-export function createDecoder(codec: TrackCodec): AudioDecoder {
+export function createDecoder(codec: TrackCodec, { opusDecoder }: DecoderChoice = {}): AudioDecoder {
   switch (codec.mimeType.toLowerCase()) {
     case 'audio/opus':
-      return createOpusDecoder();
+      return createOpusDecoder(opusDecoder);
     case 'audio/pcmu':
       return createG711Decoder('pcmu');
     case 'audio/pcma':

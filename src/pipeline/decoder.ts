@@ -8,7 +8,7 @@ import type { MediaCounts, PcmChunk, PlayoutItem } from './types.ts';
 export interface DecoderOptions {
   /** Must be ready. The {@link Decoder} owns it from now on and closes it. */
   readonly decoder: AudioDecoder;
-  /** Counts to add `decodeErrors` and `concealedSamples` to. @default all zero */
+  /** Counts to add `decodeErrors`, `concealedSamples` and `recoveredSamples` to. @default all zero */
   readonly counts?: MediaCounts;
 }
 
@@ -26,7 +26,8 @@ const silence = new Float32Array(maxSilenceSamples);
 /**
  * Decodes one track. The chunks cover exactly the items' spans: `samples.length` is the item's `sampleCount`, or, for
  * lost and silent spans, adds up to it in chunks of at most 1 s (an hour of silence is 3,600 chunks of one shared array
- * of zeros, which must not be written to). `concealed` marks lost and corrupt media, not the sender's own silence.
+ * of zeros, which must not be written to). `concealed` marks lost and corrupt media, not the sender's own silence, and not
+ * what was lost but decoded from the FEC in the next packet, which is the caller's voice.
  */
 export class Decoder implements Processor<PlayoutItem, PcmChunk> {
   readonly counts: MediaCounts;
@@ -46,7 +47,7 @@ export class Decoder implements Processor<PlayoutItem, PcmChunk> {
         this.#decode(item.payload, item, emit);
         return;
       case 'lost':
-        this.#conceal(item, emit);
+        this.#fill(item, emit);
         return;
       case 'dtx':
         this.#lostSamples = 0;
@@ -71,7 +72,20 @@ export class Decoder implements Processor<PlayoutItem, PcmChunk> {
     emit({ startSample: item.startSample, samples: fit(samples, item.sampleCount), concealed, arrivalMs: item.arrivalMs });
   }
 
-  #conceal({ startSample, sampleCount, arrivalMs }: PlayoutItem, emit: Emit<PcmChunk>): void {
+  /** Fills lost media: from the FEC in the next packet as far as that reaches back, made up before. */
+  #fill(item: Extract<PlayoutItem, { kind: 'lost' }>, emit: Emit<PcmChunk>): void {
+    const { next, startSample, sampleCount, arrivalMs } = item;
+    const fecSamples = next === undefined ? 0 : Math.min(sampleCount, this.#decoder.fecSamples(next));
+    const madeUpSamples = sampleCount - fecSamples;
+    this.#conceal({ startSample, sampleCount: madeUpSamples, arrivalMs }, emit);
+    if (next === undefined || fecSamples === 0) return;
+    const { samples, concealed } = this.#decoder.recover(next);
+    this.#lostSamples = 0;
+    this.counts[concealed ? 'concealedSamples' : 'recoveredSamples'] += fecSamples;
+    emit({ startSample: startSample + madeUpSamples, samples: fit(samples, fecSamples), concealed, arrivalMs });
+  }
+
+  #conceal({ startSample, sampleCount, arrivalMs }: Omit<PlayoutItem, 'kind'>, emit: Emit<PcmChunk>): void {
     const soundSamples = Math.min(sampleCount, Math.max(0, concealLimitSamples - this.#lostSamples));
     if (soundSamples > 0) {
       const samples = this.#decoder.conceal(soundSamples);

@@ -80,6 +80,8 @@ export function createG711Decoder(law: 'pcmu' | 'pcma'): AudioDecoder {
     ready: Promise.resolve(),
     decode,
     conceal,
+    fecSamples: () => 0,
+    recover: () => ({ samples: new Float32Array(0), concealed: true }),
     reset: () => {
       past = new Float32Array(historySamples8k);
       recent = new Float32Array(recent.length);

@@ -60,6 +60,7 @@ export function createMediaCounts(): MediaCounts {
     lost: 0,
     decodeErrors: 0,
     concealedSamples: 0,
+    recoveredSamples: 0,
   };
 }
 
@@ -84,7 +85,9 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
   readonly #maxPackets: number;
   readonly #maxHeldTicks: number;
   readonly #samplesPerTick: number;
-  readonly #playedSequences = new Float64Array(historyPackets).fill(NaN);
+  /** The last sequence numbers that came, and those that were given up; by {@link JitterBuffer.#slot}. */
+  readonly #cameSequences = new Float64Array(historyPackets).fill(NaN);
+  readonly #lostSequences = new Float64Array(historyPackets).fill(NaN);
   /** In order of sequence. */
   #held: Held[] = [];
   /** The first packet of what may be a new stream. */
@@ -166,12 +169,31 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     const past = sequence < this.#nextSequence;
     let at = this.#held.length;
     while (at > 0 && (this.#held[at - 1]?.sequence ?? 0) > sequence) at--;
-    const taken = past ? this.#playedSequences[this.#slot(sequence)] === sequence : this.#held[at - 1]?.sequence === sequence;
+    const taken = past ? this.#cameSequences[this.#slot(sequence)] === sequence : this.#held[at - 1]?.sequence === sequence;
     if (past || taken) {
       if (audio) this.counts[taken ? 'duplicate' : 'late']++;
+      if (past) this.#cameLate(sequence);
       return;
     }
     this.#held.splice(at, 0, { sequence, packet, sampleCount: audio ? this.#samplesOf(packet.payload) : null });
+  }
+
+  /** What came after all was not lost. */
+  #cameLate(sequence: number): void {
+    const slot = this.#slot(sequence);
+    this.#cameSequences[slot] = sequence;
+    if (this.#lostSequences[slot] !== sequence) return;
+    this.#lostSequences[slot] = NaN;
+    this.counts.lost--;
+  }
+
+  /** Gives up the sequence numbers before `end`. */
+  #giveUpUntil(end: number): void {
+    this.counts.lost += end - this.#nextSequence;
+    // What is further back is another sequence if it comes.
+    for (let sequence = Math.max(this.#nextSequence, end - historyPackets); sequence < end; sequence++) {
+      this.#lostSequences[this.#slot(sequence)] = sequence;
+    }
   }
 
   /** Judges a packet of another stream: two that go together are a new stream, one alone is a stray. */
@@ -188,7 +210,8 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
         this.#release(emit, true);
         this.#resync = packet.ssrc === this.#ssrc ? 'sequence' : 'stream';
         this.#ssrc = packet.ssrc;
-        this.#playedSequences.fill(NaN);
+        this.#cameSequences.fill(NaN);
+        this.#lostSequences.fill(NaN);
         this.#nextSequence = first.sequenceNumber + Math.min(0, ahead);
         this.#accept(first.sequenceNumber, first, true);
         this.#accept(first.sequenceNumber + ahead, packet, true);
@@ -207,9 +230,10 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
       if (head === undefined || (head.sequence > this.#nextSequence && !forced && !this.#isGapGivenUp(head))) return;
       this.#held.shift();
       const missing = head.sequence - this.#nextSequence;
-      this.counts.lost += missing;
+      this.#giveUpUntil(head.sequence);
+      this.#cameSequences[this.#slot(head.sequence)] = head.sequence;
       this.#nextSequence = head.sequence + 1;
-      if (head.sampleCount !== null) this.#play(head.packet, head.sequence, head.sampleCount, missing, emit);
+      if (head.sampleCount !== null) this.#play(head.packet, head.sampleCount, missing, emit);
     }
   }
 
@@ -223,7 +247,7 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     return this.#nowMs - waitingSinceMs >= this.#maxWaitMs;
   }
 
-  #play(packet: RtpPacket, sequence: number, sampleCount: number, missing: number, emit: Emit<PlayoutItem>): void {
+  #play(packet: RtpPacket, sampleCount: number, missing: number, emit: Emit<PlayoutItem>): void {
     const startSample = this.#positionOf(packet);
     const endSample = startSample + sampleCount;
     if (endSample <= this.#nextSample) {
@@ -234,10 +258,13 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     if (hole > 0) {
       // As much as the missing packets can have held was lost; the sender left out the rest.
       const lostSamples = Math.min(hole, missing * this.#lastPacketSamples);
-      this.#emitSpan('lost', lostSamples, emit);
-      this.#emitSpan('dtx', hole - lostSamples, emit);
+      // FEC is of the frame sent before: where the sender left something out, it is not told which that was.
+      if (lostSamples === hole) this.#emitSpan({ kind: 'lost', next: packet.payload }, hole, emit);
+      else {
+        this.#emitSpan({ kind: 'lost' }, lostSamples, emit);
+        this.#emitSpan({ kind: 'dtx' }, hole - lostSamples, emit);
+      }
     }
-    this.#playedSequences[this.#slot(sequence)] = sequence;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, packet.arrivalMs);
     this.#lastStartSample = startSample;
     this.#lastPacketSamples = sampleCount;
@@ -266,11 +293,15 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     return this.#baseSample;
   }
 
-  #emitSpan(kind: 'lost' | 'dtx', sampleCount: number, emit: Emit<PlayoutItem>): void {
+  #emitSpan(
+    span: { readonly kind: 'lost'; readonly next?: Uint8Array } | { readonly kind: 'dtx' },
+    sampleCount: number,
+    emit: Emit<PlayoutItem>,
+  ): void {
     if (sampleCount <= 0) return;
     const startSample = this.#nextSample;
     this.#nextSample += sampleCount;
-    emit({ kind, startSample, sampleCount, arrivalMs: this.#nowMs });
+    emit({ ...span, startSample, sampleCount, arrivalMs: this.#nowMs });
   }
 
   #samplesOf(payload: Uint8Array): number {

@@ -18,6 +18,9 @@ export interface OpusPacketInfo {
 /** Longest packet that RFC 6716 allows, 120 ms at 16 kHz. */
 export const maxOpusPacketSamples = 1920;
 
+/** Longest frame of SILK, of which up to three are in a frame of Opus: 20 ms at 16 kHz. */
+const silkFrameSamples = 320;
+
 /** Longest frame in bytes (RFC 6716, requirement R2). */
 const maxFrameBytes = 1275;
 
@@ -39,6 +42,20 @@ export function opusFrameSamples(toc: number): number {
   if (config >= 16) return 40 << (config & 3);
   if (config >= 12) return 160 << (config & 1);
   return (config & 3) === 3 ? 960 : 160 << (config & 3);
+}
+
+/**
+ * Samples at 16 kHz of the media just before this packet that its in-band FEC holds (LBRR of its first frame, RFC 6716,
+ * section 4.2.4); 0 where it holds none or is not valid. Of a stereo packet the mid channel counts, which is what is heard
+ * in mono.
+ */
+export function opusFecSamples(payload: Uint8Array): number {
+  const info = parseOpusPacket(payload);
+  if (info === null || info.mode === 'celt') return 0;
+  // The range coder codes bits of even odds as they are, from the top: a voice bit for each SILK frame, then that of LBRR.
+  const silkFrames = Math.max(1, info.frameSamples / silkFrameSamples);
+  const first = payload[firstFrameAt(payload)] ?? 0;
+  return ((first >> (7 - silkFrames)) & 1) === 1 ? info.frameSamples : 0;
 }
 
 function kindOf(config: number): Pick<OpusPacketInfo, 'mode' | 'bandwidth'> {
@@ -87,6 +104,19 @@ function validCode3Count(payload: Uint8Array): number {
     if (left < 0) return 0;
   }
   return left <= maxFrameBytes ? frameCount : 0;
+}
+
+/** Where the bytes of the first frame begin, in a packet whose framing is valid. */
+function firstFrameAt(payload: Uint8Array): number {
+  const code = (payload[0] ?? 0) & 3;
+  if (code < 2) return 1;
+  if (code === 2) return readLength(payload, 1)?.next ?? payload.length;
+  const head = payload[1] ?? 0;
+  let at = 2;
+  if ((head & 64) !== 0) while (payload[at++] === 255);
+  if ((head & 128) === 0) return at;
+  for (let frame = 1; frame < (head & 63); frame++) at = readLength(payload, at)?.next ?? payload.length;
+  return at;
 }
 
 /** A frame length of one or two bytes (RFC 6716, section 3.2.1). */

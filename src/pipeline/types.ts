@@ -30,7 +30,8 @@ interface PlayoutSpan {
 /** What a jitter buffer emits: spans that follow one another without hole or overlap. */
 export type PlayoutItem =
   | (PlayoutSpan & { readonly kind: 'packet'; readonly payload: Uint8Array })
-  | (PlayoutSpan & { readonly kind: 'lost' })
+  /** `next` is the payload of the packet that follows the lost media without a hole, in which FEC may be. */
+  | (PlayoutSpan & { readonly kind: 'lost'; readonly next?: Uint8Array })
   | (PlayoutSpan & { readonly kind: 'dtx' });
 
 /** Decoded audio. `samples` may be a view that the decoder reuses: copy what must outlive the call. */
@@ -115,10 +116,12 @@ export interface MediaCounts {
   ignored: number;
   /** Dropped because the buffer was full. */
   overflow: number;
-  /** Sequence numbers that never came. */
+  /** Sequence numbers that were not waited for any longer, less those that came after all and are `late`. */
   lost: number;
   decodeErrors: number;
   concealedSamples: number;
+  /** Samples of lost packets that were decoded from the FEC in the next; they are not among those concealed. */
+  recoveredSamples: number;
 }
 
 /** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra. */

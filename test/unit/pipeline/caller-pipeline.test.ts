@@ -56,6 +56,8 @@ function open(options: { codec?: TrackCodec; decoder?: AudioDecoder } = {}) {
   const decoder: AudioDecoder = {
     ready: inner.ready,
     decode: (payload) => inner.decode(payload),
+    fecSamples: (next) => inner.fecSamples(next),
+    recover: (next) => inner.recover(next),
     conceal: (sampleCount) => inner.conceal(sampleCount),
     reset: () => inner.reset(),
     close: () => {
