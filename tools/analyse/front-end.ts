@@ -8,10 +8,14 @@ import { parseRtp } from '../../src/pipeline/rtp.ts';
 import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-detector.ts';
 import type { FeatureFrame, FrontEndSpec, MediaCounts, PcmChunk, PipelineOutput, PlayoutItem } from '../../src/pipeline/types.ts';
 import { WindowAssembler, type Track } from '../../src/pipeline/window-assembler.ts';
+import type { TrackCodec } from '../../src/sfu/types.ts';
 import { codecs, type Media } from './media.ts';
 
 /** What the speech detector made of a frame. */
 export type HeardFrame = Pick<FeatureFrame, 'index' | 'speech' | 'concealed'>;
+
+/** Makes the decoder of a track. */
+export type DecoderOf = (codec: TrackCodec) => AudioDecoder;
 
 /** Told of what one caller's front end gives out. */
 export interface FrontEndReceiver {
@@ -39,9 +43,9 @@ export class FrontEnd {
   }
 
   /** Resolves once the track's decoder is ready. */
-  static async open(track: Track, spec: FrontEndSpec, receiver: FrontEndReceiver): Promise<FrontEnd> {
+  static async open(track: Track, spec: FrontEndSpec, receiver: FrontEndReceiver, decoderOf: DecoderOf = createDecoder): Promise<FrontEnd> {
     if (track.codec.mimeType === codecs.pcm.mimeType) return new FrontEnd(track, spec, null, receiver);
-    const decoder = createDecoder(track.codec);
+    const decoder = decoderOf(track.codec);
     await decoder.ready;
     return new FrontEnd(track, spec, decoder, receiver);
   }

@@ -10,7 +10,7 @@ import type { SmoothingOptions } from '../../src/models/smoother.ts';
 import type { EmotionOutput, Engine, EngineWindow } from '../../src/models/types.ts';
 import type { FeatureWindow, PipelineOutput, SpeechChange } from '../../src/pipeline/types.ts';
 import type { Track } from '../../src/pipeline/window-assembler.ts';
-import { FrontEnd, type HeardFrame } from './front-end.ts';
+import { FrontEnd, type DecoderOf, type HeardFrame } from './front-end.ts';
 import type { Media } from './media.ts';
 
 /** One caller to play. */
@@ -29,6 +29,8 @@ export interface PlayOptions {
   readonly atOnce?: number;
   /** @default the server's */
   readonly smoothing?: SmoothingOptions;
+  /** Makes a caller's decoder. @default the server's */
+  readonly decoderOf?: DecoderOf;
   readonly onSpeech?: (change: SpeechChange) => void;
   /** Told of each frame of a caller in order, before anything is said of the windows that hold it. */
   readonly onFrame?: (track: Track, frame: HeardFrame) => void;
@@ -57,7 +59,7 @@ export const shippedModelDir = join(import.meta.dirname, '../../assets/models/em
  * engine fails on a batch.
  */
 export async function play(options: PlayOptions): Promise<void> {
-  const { modelDir, callers, atOnce = 8, smoothing = {}, onSpeech, onFrame, onOutput, onPlayed } = options;
+  const { modelDir, callers, atOnce = 8, smoothing = {}, decoderOf, onSpeech, onFrame, onOutput, onPlayed } = options;
   const model = await loadManifest(modelDir);
   const engine = await WatchedEngine.load(model);
   const clock = new RoundClock();
@@ -72,7 +74,7 @@ export async function play(options: PlayOptions): Promise<void> {
       const caller = waiting.next();
       if (caller.done === true) break;
       service.openTrack(caller.value.track);
-      playing.push(await Playing.open(caller.value, service, onFrame));
+      playing.push(await Playing.open(caller.value, service, onFrame, decoderOf));
     }
     const turns: Turn[] = [];
     for (const caller of playing) turns.push(await caller.next());
@@ -128,14 +130,16 @@ class Playing {
     { track, media }: OfflineCaller,
     { frontEnd: spec }: EmotionService,
     onFrame?: (track: Track, frame: HeardFrame) => void,
+    decoderOf?: DecoderOf,
   ): Promise<Playing> {
     const outputs: PipelineOutput[] = [];
-    const frontEnd = await FrontEnd.open(track, spec, {
-      onOutput: (output) => {
+    const receiver = {
+      onOutput: (output: PipelineOutput) => {
         outputs.push(output);
       },
-      onFrame: onFrame === undefined ? undefined : (frame) => onFrame(track, frame),
-    });
+      onFrame: onFrame === undefined ? undefined : (frame: HeardFrame) => onFrame(track, frame),
+    };
+    const frontEnd = await FrontEnd.open(track, spec, receiver, decoderOf);
     return new Playing(track, media()[Symbol.asyncIterator](), frontEnd, outputs);
   }
 

@@ -1,8 +1,10 @@
 // One run of an evaluation: calls played through the live pipeline, and what the model said of each clip in them.
 import { frameSamples, hopSamples } from '../../src/pipeline/feature-extractor.ts';
+import { createDecoder } from '../../src/pipeline/codec.ts';
 import type { HeardFrame } from '../analyse/front-end.ts';
 import { play, type OfflineCaller } from '../analyse/play.ts';
 import type { CorpusClip } from '../corpus/corpus.ts';
+import { concealing, type Concealment } from './concealment.ts';
 import { Line, trackOf, type LineOptions } from './line.ts';
 import type { NoiseSource } from './noise.ts';
 
@@ -18,6 +20,7 @@ export interface HearOptions extends LineOptions {
   readonly modelDir: string;
   readonly calls: readonly Call[];
   readonly noise: NoiseSource;
+  readonly concealment: Concealment;
   /** Indices of the model's labels that count; its posteriors are normalised over them. */
   readonly kept: readonly number[];
 }
@@ -41,7 +44,7 @@ export interface HeardClip {
 
 /** Played through the live pipeline, every clip that is sent to be scored comes back once, in no particular order. */
 export async function hear(options: HearOptions, onPlayed: () => void = () => undefined): Promise<HeardClip[]> {
-  const { modelDir, calls, noise, kept } = options;
+  const { modelDir, calls, noise, kept, concealment } = options;
   const listeners = new Map<string, Listener>();
   for (const { name, clips } of calls) listeners.set(name, new Listener(await Line.open(options, clips, noise, name), kept));
   await play({
@@ -49,6 +52,7 @@ export async function hear(options: HearOptions, onPlayed: () => void = () => un
     callers: [...listeners].map(([name, { line }]): OfflineCaller => ({ track: trackOf(name, line.wire), media: () => line.media() })),
     // Without smoothing a point is its window's own posterior; which windows make points does not depend on it.
     smoothing: { alpha: 1 },
+    decoderOf: (codec) => concealing(createDecoder(codec), concealment),
     onFrame: (track, frame) => {
       listeners.get(track.trackId)?.heard(frame);
     },

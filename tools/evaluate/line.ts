@@ -18,7 +18,7 @@ export interface SentClip {
 }
 
 /** What a {@link Line} needs to know. */
-export interface LineOptions extends Pick<EvaluationOptions, 'data' | 'codec' | 'lossPercent' | 'noiseDb' | 'seed'> {
+export interface LineOptions extends Pick<EvaluationOptions, 'data' | 'codec' | 'fec' | 'lossPercent' | 'noiseDb' | 'seed'> {
   /** Whether all clips play once, in an order of their own, before those that are to be scored. */
   readonly warmUp: boolean;
   /** Pause after each clip, drawn between these. */
@@ -69,10 +69,10 @@ export class Line {
 
   /** The caller's media in order. */
   async *media(): AsyncGenerator<Media> {
-    const { codec, data, lossPercent, pauseMs } = this.#options;
+    const { codec, data, fec, lossPercent, pauseMs } = this.#options;
     const noise = this.#randomOf('noise');
     const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#randomOf('loss')) : undefined);
-    const encoder = await openEncoder(codec);
+    const encoder = await openEncoder(codec, fec);
     try {
       for (const { clip, random, warmUp } of this.#order()) {
         const recording = await readRecording(join(data, clip.path));
@@ -133,14 +133,14 @@ function* ownPackets(sender: Sender, recording: Extract<Recording, { kind: 'opus
   while (sender.positionSamples < end) yield* sender.packet(opusSilence);
 }
 
-async function openEncoder(codec: LineOptions['codec']): Promise<PacketEncoder | null> {
+async function openEncoder(codec: LineOptions['codec'], fec: boolean): Promise<PacketEncoder | null> {
   switch (codec.name) {
     case 'none':
       return null;
     case 'pcmu':
       return createPcmuEncoder();
     case 'opus':
-      return createOpusEncoder(codec.kbps);
+      return createOpusEncoder(codec.kbps, { fec });
   }
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { shippedModelDir } from '../analyse/play.ts';
+import { concealments, type Concealment } from './concealment.ts';
 import { corpusNames, type CorpusName } from '../corpus/names.ts';
 
 /** What happens to the audio between speaker and server. */
@@ -20,6 +21,10 @@ export interface EvaluationOptions {
   /** Folder of `fold-0`, `fold-1`, …, each with a model and the speakers it is to be tested on; null for one model. */
   readonly foldsDir: string | null;
   readonly codec: Codec;
+  /** Whether Opus is encoded with in-band FEC. */
+  readonly fec: boolean;
+  /** What the receiver makes of lost packets. */
+  readonly concealment: Concealment;
   /** Packets that the network loses, percent. */
   readonly lossPercent: number;
   /** Signal-to-noise ratio of added noise, dB; null for none. */
@@ -46,7 +51,9 @@ export const usage = `Usage: npm run evaluate -- --corpus NAME --data DIR [optio
   --model DIR        folder of a model's manifest; by default the model that ships
   --folds DIR        DIR/fold-0, fold-1, …: each model on the test speakers of its speakers.json, pooled
   --codec CODEC      none (default: Opus clips as their own packets, others as samples), pcmu, or opus:KBPS
+  --fec              opus:KBPS with in-band FEC, for an expected loss of 10 %
   --loss PERCENT     packets lost in bursts of 3 on average
+  --concealment HOW  of lost packets: fec where there is any (default, as the server does), plc alone, or silence
   --noise DB         white noise, at this ratio to each clip's speech; write --noise=-5 below 0
   --noise-from DIR   noise from the recordings of a folder, in the place of white noise; of ESC-10 and ESC-50 fold 5 alone
   --independent      each clip is a new caller (otherwise each speaker is one, whose clips play in random order)
@@ -60,9 +67,9 @@ const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 const texts = {
   ...{ corpus: text, data: text, split: text, speakers: text, model: text, folds: text, codec: text, loss: text },
-  ...{ noise: text, 'noise-from': text, seed: text, limit: text, json: text },
+  ...{ noise: text, 'noise-from': text, concealment: text, seed: text, limit: text, json: text },
 };
-const flags = { independent: flag, 'warm-up': flag, curves: flag, help: flag };
+const flags = { fec: flag, independent: flag, 'warm-up': flag, curves: flag, help: flag };
 
 const splits = ['train', 'validation', 'test', 'all'] as const;
 
@@ -89,6 +96,10 @@ export function readOptions(args: readonly string[]): (EvaluationOptions & { rea
     if (values.independent === true && values[name] === true) throw excludes('--independent', `--${name}`, 'a new caller has no past');
   }
   if (values['warm-up'] === true && values.curves === true) throw excludes('--warm-up', '--curves', 'they hold its figures too');
+  const codec = readCodec(values.codec ?? 'none');
+  if (values.fec === true && codec.name !== 'opus') throw expected('--codec', 'opus:KBPS with --fec', values.codec);
+  const concealment = concealments.find((name) => name === (values.concealment ?? 'fec'));
+  if (concealment === undefined) throw expected('--concealment', concealments.join(', '), values.concealment);
   return {
     corpus: knownCorpus,
     data,
@@ -96,7 +107,9 @@ export function readOptions(args: readonly string[]): (EvaluationOptions & { rea
     speakers: speakers === undefined ? null : readSpeakers(speakers),
     modelDir: values.model ?? shippedModelDir,
     foldsDir: values.folds ?? null,
-    codec: readCodec(values.codec ?? 'none'),
+    codec,
+    fec: values.fec === true,
+    concealment,
     lossPercent: number('--loss', values.loss ?? '0', 0, 90),
     noiseDb,
     noiseFrom: values['noise-from'] ?? null,

@@ -53,7 +53,7 @@ export async function transmit(samples: Float32Array, line: LineCondition, rando
 async function encode(samples: Float32Array, codec: CallCodec): Promise<Uint8Array[]> {
   const whole = new Float32Array(Math.ceil(samples.length / packetSamples) * packetSamples);
   whole.set(samples);
-  const encoder = codec.name === 'opus' ? await createOpusEncoder(codec.kbps, opusComplexity) : createPcmuEncoder();
+  const encoder = codec.name === 'opus' ? await createOpusEncoder(codec.kbps, { complexity: opusComplexity }) : createPcmuEncoder();
   try {
     return encoder.encode(whole);
   } finally {

@@ -14,7 +14,17 @@ vi.setConfig({ testTimeout: 120_000 });
 const demo = new URL('../../../assets/demo/', import.meta.url).pathname;
 const tiny = new URL('../../fixtures/tiny-model/', import.meta.url).pathname;
 const plain: EvaluationOptions = {
-  ...{ corpus: 'crema-d', data: demo, split: 'all', codec: { name: 'none' }, lossPercent: 0, noiseDb: null, noiseFrom: null },
+  ...{
+    corpus: 'crema-d',
+    data: demo,
+    split: 'all',
+    codec: { name: 'none' },
+    fec: false,
+    concealment: 'fec',
+    lossPercent: 0,
+    noiseDb: null,
+    noiseFrom: null,
+  },
   ...{ independent: false, seed: 1, limit: null, speakers: null, modelDir: tiny, foldsDir: null, warmUp: false, curves: false },
 };
 
