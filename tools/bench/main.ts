@@ -4,12 +4,15 @@ import { parseArgs } from 'node:util';
 import { measureInference } from './inference.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
+import { measureLoss, measureOpus } from './opus.ts';
 import { measureMemory } from './memory.ts';
 import { measureStages } from './stages.ts';
 import { measureStreaming } from './streaming.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
+  opus: measureOpus,
+  loss: measureLoss,
   inference: measureInference,
   streaming: measureStreaming,
   memory: measureMemory,

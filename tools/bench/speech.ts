@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { frontEndSpec, loadManifest, streamShape, type LoadedModel } from '../../src/models/manifest.ts';
 import { OnnxSession } from '../../src/models/onnx-session.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
-import type { FeatureWindow, FrontEndSpec } from '../../src/pipeline/types.ts';
+import { sampleRateHz, type FeatureWindow, type FrontEndSpec } from '../../src/pipeline/types.ts';
 import { createCasting } from '../callers/casting.ts';
-import { demoCast, readDemoManifest } from '../callers/demo.ts';
+import { readRecording, samplesOf } from '../audio/recording.ts';
+import { demoCast, demoDirectory, readDemoManifest } from '../callers/demo.ts';
 import { callersCodec, PlainPipeline } from './plain-pipeline.ts';
 
 const packetMs = 20;
@@ -19,6 +20,18 @@ export function speechPackets(seconds: number): Uint8Array[] {
   // On a floor of its own, with a talk ratio of 1, one clip follows the other.
   const { caller } = createCasting(1)(spec);
   return Array.from({ length: (seconds * 1000) / packetMs }, () => caller.next().rtp);
+}
+
+/** `seconds` of the demo's clips, one after another and again from the first, 16 kHz mono. */
+export async function speechSamples(seconds: number): Promise<Float32Array> {
+  const samples = new Float32Array(seconds * sampleRateHz);
+  const paths = readDemoManifest().clips.map(({ file }) => join(demoDirectory, file));
+  for (let at = 0, i = 0; at < samples.length; i += 1) {
+    const clip = await samplesOf(await readRecording(paths[i % paths.length] ?? ''));
+    samples.set(clip.subarray(0, samples.length - at), at);
+    at += clip.length;
+  }
+  return samples;
 }
 
 /** The model that ships. */

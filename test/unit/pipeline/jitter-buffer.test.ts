@@ -258,6 +258,11 @@ describe('JitterBuffer', () => {
           const played = items.flatMap((item) => (item.kind === 'packet' ? [{ n: numberOf(item.payload), item }] : []));
           expect(played.map(({ n }) => n)).toEqual([...new Set(played.map(({ n }) => n))].sort((a, b) => a - b));
           expect(counts.played).toBe(played.length);
+          // Lost are the sequence numbers that never came, in time or late, between the first and the last that did.
+          const came = new Set(packets.map(({ payload }) => numberOf(payload)));
+          const from = numberOf(packets[0]?.payload ?? new Uint8Array());
+          const missing = fates.filter((_, n) => n > from && n < Math.max(...came) && !came.has(n));
+          expect(counts.lost).toBe(missing.length);
           const first = packets[0];
           for (const { n, item } of played) {
             const sent = packets.find(({ payload }) => numberOf(payload) === n);

@@ -267,11 +267,11 @@ describe('readOptions', () => {
 
   it('reads all of them', () => {
     const all =
-      '--split test --codec opus:16 --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
+      '--split test --codec opus:16 --fec --concealment plc --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
     expect(readOptions([...needed, ...all.split(' ')])).toEqual({
       ...{ corpus: 'crema-d', data: 'd', split: 'test', codec: { name: 'opus', kbps: 16 }, lossPercent: 10, noiseDb: -5, noiseFrom: 'n' },
       ...{ independent: true, seed: 7, limit: 9, json: 'j', speakers: ['b', 'a'], modelDir: 'm' },
-      ...{ foldsDir: null, warmUp: false, curves: false },
+      ...{ foldsDir: null, warmUp: false, curves: false, fec: true, concealment: 'plc' },
     });
     expect(readOptions([...needed, '--folds', 'f', '--curves'])).toMatchObject({ foldsDir: 'f', curves: true, modelDir: shippedModelDir });
     expect(readOptions([...needed, '--warm-up'])).toMatchObject({ warmUp: true });
@@ -295,6 +295,8 @@ describe('readOptions', () => {
     [[...needed, '--independent', '--curves'], 'Expected --independent without --curves'],
     [[...needed, '--independent', '--warm-up'], 'Expected --independent without --warm-up'],
     [[...needed, '--warm-up', '--curves'], 'Expected --warm-up without --curves'],
+    [[...needed, '--fec'], '--codec to be opus:KBPS with --fec, got none'],
+    [[...needed, '--concealment', 'magic'], '--concealment to be fec, plc, silence, got `magic`'],
     [[...needed, '--speakers', ' '], '--speakers to be a,b,c'],
     [['--corpus', 'ravdess'], '--data to be the folder of the corpus, got none'],
     [[...needed, '--split', 'dev'], 'got `dev`'],
