@@ -11,6 +11,8 @@ from .data import LABELS
 from .model import StreamingHead, StreamingTrunk, WholeWindow
 
 OPSET = 15
+# PyTorch 2 has another exporter, which wants packages of its own; the one of 1.13 is still there and makes the same graphs.
+TRACED = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
 
 
 def context_of(model):
@@ -43,7 +45,9 @@ def write_graphs(model, out):
     files = {}
     for name, (module, example, inputs, outputs, axes) in graphs.items():
         path = out / ("emonet.onnx" if name == "whole" else f"emonet-{name}.onnx")
-        torch.onnx.export(module, example, str(path), input_names=inputs, output_names=outputs, dynamic_axes=axes, opset_version=OPSET)
+        torch.onnx.export(
+            module, example, str(path), input_names=inputs, output_names=outputs, dynamic_axes=axes, opset_version=OPSET, **TRACED
+        )
         files[name] = {"path": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     return files
 
