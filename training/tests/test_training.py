@@ -16,6 +16,7 @@ from train import initial_of
 from undertone.data import load, split_by_speaker
 from undertone.exporting import context_of
 from undertone.model import StreamingTrunk
+from undertone.metrics import fit_temperature
 from undertone.report import calibrated, figures, pooled, sharpened, verdict_temperature_of
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
@@ -125,6 +126,13 @@ class Training(unittest.TestCase):
         np.testing.assert_array_equal(sharp.argmax(1), said)
         self.assertAlmostEqual(float(sharp.max(1).mean()), float((said == labels).mean()), delta=0.01)
         np.testing.assert_array_equal(sharpened(np.zeros((1, 6)), 0.5), np.zeros((1, 6)))
+
+    def test_a_network_that_knows_nothing_gets_a_temperature_all_the_same(self):
+        rng = np.random.default_rng(2)
+        labels = rng.integers(0, 6, 30)
+        for scale in (1e-4, 1, 1e4):
+            temperature = fit_temperature(labels, rng.normal(0, scale, (30, 6)).astype(np.float32), np.ones(30, dtype=np.float32))
+            self.assertTrue(1 / 20.001 < temperature < 20.001, temperature)
 
     def test_a_long_pause_parts_utterances(self):
         heard = np.zeros(300)

@@ -29,20 +29,21 @@ def calibration_error(labels, probabilities, bins=15):
 
 
 def fit_temperature(labels, logits, weight):
-    """The temperature that minimises the weighted negative log-likelihood."""
+    """The temperature that minimises the weighted negative log-likelihood, between 1/20 and 20."""
     labels, logits, weight = torch.as_tensor(labels), torch.as_tensor(logits), torch.as_tensor(weight)
     log_temperature = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
+    most = float(np.log(20))
 
     def closure():
         optimizer.zero_grad()
-        nll = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), labels, reduction="none")
+        nll = torch.nn.functional.cross_entropy(logits / log_temperature.clamp(-most, most).exp(), labels, reduction="none")
         loss = (nll * weight).sum() / weight.sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    return float(log_temperature.detach().exp())
+    return float(log_temperature.detach().clamp(-most, most).exp())
 
 
 def macro_f1(labels, predicted):
