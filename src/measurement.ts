@@ -1,5 +1,5 @@
 // Joins the stages: what the SFU reports becomes pipelines, scored windows, and the events of a call's timeline.
-import { type Subscription, tap as observe } from 'rxjs';
+import type { Subscription } from 'rxjs';
 import { messageOf, UndertoneError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { MediaMeter } from './media-meter.ts';
@@ -7,14 +7,15 @@ import type { EmotionService } from './models/service.ts';
 import type { EmotionOutput } from './models/types.ts';
 import { callerPipeline } from './pipeline/caller-pipeline.ts';
 import { createDecoder } from './pipeline/codec.ts';
-import { createMediaCounts } from './pipeline/jitter-buffer.ts';
+import type { FrontEndSettings } from './pipeline/front-end.ts';
+import { MediaClock } from './pipeline/media-clock.ts';
+import { createMediaCounts, createMediaLevels } from './pipeline/media-counts.ts';
 import type { OpusLibrary } from './pipeline/opus-engine.ts';
 import { sampleRateHz, type PipelineOutput } from './pipeline/types.ts';
 import type { Timeline } from './gateway/timeline.ts';
 import type { CallSummary } from './gateway/types.ts';
 import type { SfuEvent } from './sfu/events.ts';
 import type { AudioTap, ClosedReason, ParticipantInfo, TrackInfo } from './sfu/types.ts';
-import { TrackOrigin } from './track-origin.ts';
 
 /** What {@link Measurement} joins. */
 export interface MeasurementOptions {
@@ -26,6 +27,7 @@ export interface MeasurementOptions {
   readonly logger: Logger;
   /** The build of libopus that decodes Opus. @default 'libopus-wasm' */
   readonly opusDecoder?: OpusLibrary;
+  readonly frontEnd?: FrontEndSettings;
 }
 
 interface MeasuredCall {
@@ -38,7 +40,7 @@ interface MeasuredCall {
 interface MeasuredTrack {
   readonly call: MeasuredCall;
   readonly track: TrackInfo;
-  readonly origin: TrackOrigin;
+  readonly clock: MediaClock;
   subscription: Subscription | null;
 }
 
@@ -119,20 +121,15 @@ export class Measurement {
     const { track } = tap;
     const call = this.#calls.get(track.callId);
     if (call === undefined) return;
-    const counts = createMediaCounts();
-    const measured: MeasuredTrack = { call, track, origin: new TrackOrigin(track.codec.clockRateHz), subscription: null };
+    const [counts, levels, clock] = [createMediaCounts(), createMediaLevels(), new MediaClock()];
+    const measured: MeasuredTrack = { call, track, clock, subscription: null };
     try {
       const decoder = createDecoder(track.codec, { opusDecoder });
       emotion.openTrack(track);
       this.#tracks.set(track.trackId, measured);
-      meter.add(track.trackId, counts);
+      meter.add(track.trackId, counts, levels);
       measured.subscription = tap.rtp$
-        .pipe(
-          observe((packet) => {
-            measured.origin.arrived(packet);
-          }),
-          callerPipeline({ track, spec: emotion.frontEnd, decoder, counts }),
-        )
+        .pipe(callerPipeline({ track, spec: emotion.frontEnd, decoder, counts, levels, clock, ...this.#options.frontEnd }))
         .subscribe({
           next: (output) => {
             this.#take(measured, output);
@@ -245,7 +242,7 @@ export class Measurement {
 }
 
 function mediaMs(measured: MeasuredTrack, sample: number): number {
-  return Math.max(0, Math.round(measured.origin.fix() - measured.call.openedAtUnixMs + sample / samplesPerMs));
+  return Math.max(0, Math.round(measured.clock.wallMsOf(sample) - measured.call.openedAtUnixMs));
 }
 
 function byLabel(labels: readonly string[], probabilities: Float32Array): Record<string, number> {

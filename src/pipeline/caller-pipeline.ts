@@ -1,28 +1,20 @@
-// One caller's whole front end: RTP packets in, model windows and speech changes out.
+// Lifts one caller's front end into a stream: RTP packets in, model windows and speech changes out.
 import { interval, Observable, Subject, type OperatorFunction } from 'rxjs';
 import { stage } from '../processor.ts';
 import type { Processor, Emit } from '../processor.ts';
 import type { AudioDecoder } from './audio-decoder.ts';
-import { Decoder } from './decoder.ts';
-import { FeatureExtractor } from './feature-extractor.ts';
-import { createMediaCounts, JitterBuffer } from './jitter-buffer.ts';
+import { FrontEnd, type FrontEndOptions } from './front-end.ts';
+import { createMediaCounts } from './media-counts.ts';
 import { parseRtp } from './rtp.ts';
-import { SpeechDetector } from './speech-detector.ts';
-import type { FrontEndSpec, MediaCounts, PipelineOutput, RtpPacket } from './types.ts';
-import { WindowAssembler, type Track } from './window-assembler.ts';
+import type { MediaCounts, PipelineOutput, RtpPacket } from './types.ts';
 
 /** One packet off the wire. */
 type RawRtp = Parameters<typeof parseRtp>[0];
 
 /** What {@link callerPipeline} is built from. */
-export interface CallerPipelineOptions {
-  readonly track: Track;
-  /** The model's numbers. */
-  readonly spec: FrontEndSpec;
+export interface CallerPipelineOptions extends Omit<FrontEndOptions, 'onFrame'> {
   /** A decoder for the track's codec; closed with the pipeline, also if it never became ready. */
   readonly decoder: AudioDecoder;
-  /** Counts of the track's media, kept up to date. @default all zero */
-  readonly counts?: MediaCounts;
 }
 
 /** How often it is looked whether packets come. */
@@ -37,28 +29,21 @@ const stallChecks = 2;
 const maxEarlyPackets = 32;
 
 /**
- * Lifts the stages of one caller into a stream: parse, jitter buffer, decoder, features, speech, windows. Each is a
- * `Processor`. Bad packets are counted in `counts`, never thrown; the stream errors only if the decoder cannot be made.
+ * Parses packets and takes them through a {@link FrontEnd}. Bad packets are counted in `counts`, never thrown; the stream
+ * errors only if the decoder cannot be made.
  *
  * Where packets stop coming, what is held back goes out and an open utterance ends. That is told by wall time, but moves
  * no position: the media clock goes on with the next packet's timestamp.
  */
 export function callerPipeline(options: CallerPipelineOptions): OperatorFunction<RawRtp, PipelineOutput> {
-  const { track, spec, decoder, counts = createMediaCounts() } = options;
-  const { codec, audioLevelExtensionId } = track;
+  const { track, decoder, counts = createMediaCounts() } = options;
   return (source) =>
     new Observable((subscriber) => {
       const stalled$ = new Subject<void>();
-      const packets$ = source.pipe(
-        stage(() => new RtpParser(counts, audioLevelExtensionId)),
+      const outputs$ = source.pipe(
+        stage(() => new RtpParser(counts, track.audioLevelExtensionId)),
         holdUntilReady(decoder, counts),
-      );
-      const outputs$ = packets$.pipe(
-        stage(() => new JitterBuffer({ codec, counts }), stalled$),
-        stage(() => new Decoder({ decoder, counts })),
-        stage(() => new FeatureExtractor()),
-        stage(() => new SpeechDetector(), stalled$),
-        stage(() => new WindowAssembler(track, spec)),
+        stage(() => new FrontEnd({ ...options, counts }), stalled$),
       );
       let receivedBefore = 0;
       // As if it had stalled already: nothing is held back before the first packet.
