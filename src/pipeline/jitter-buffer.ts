@@ -184,7 +184,7 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
 
   /** Judges a packet of another stream: some that go together are a new stream, one alone is a stray. */
   #consider(packet: RtpPacket, emit: Emit<PlayoutItem>): void {
-    switch (this.#candidates.offer(packet)) {
+    switch (this.#candidates.offer(packet, this.#delay.jitterMs)) {
       case 'duplicate':
         this.counts.duplicate++;
         return;
@@ -194,7 +194,7 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
       case 'another':
         if (this.#candidates.count > 1) this.#follow(emit);
         this.#ignoreCandidates();
-        this.#candidates.offer(packet);
+        this.#candidates.offer(packet, this.#delay.jitterMs);
         return;
       case 'held':
     }
