@@ -19,8 +19,8 @@ interface Sent {
 }
 
 /**
- * Packets of 20 ms in order of arrival: 10 % lost in bursts of 2, up to 40 ms of jitter and 3 % of packets that overtake others
- * by up to 60 ms more, the sender's clock off by `ppm`, pauses of DTX, and a new SSRC with other counters twice.
+ * Packets of 20 ms in order of arrival: 10 % lost in bursts of 2, delays of 10 ms on average and 3 % of packets that are overtaken by
+ * up to 60 ms more, the sender's clock off by `ppm`, pauses of DTX, and a new SSRC with other counters twice.
  */
 function badHour(seed: number, ppm: number): Sent[] {
   const random = createRandom(seed);
@@ -29,14 +29,15 @@ function badHour(seed: number, ppm: number): Sent[] {
   let [sequence, ssrc, timestampAt0] = [65_000, 1, 4_294_000_000];
   let losing = false;
   let speakUntil = 0;
-  for (let sample = 0, n = 0; sample < hourMs * 16 * rate; sample += 320, n += 1) {
+  for (let sample = 0, n = 0; ; sample += 320, n += 1) {
     // Ten seconds of speech, then up to ten of silence in which nothing is sent.
     if (sample >= speakUntil) {
       sample += Math.floor(random() * 500) * 320;
       speakUntil = sample + 500 * 320;
     }
     const saidMs = sample / 16 / rate;
-    if (ssrc === 1 + Math.floor(saidMs / (hourMs / 3)) - 1) {
+    if (saidMs >= hourMs) break;
+    if (ssrc < 1 + Math.floor(saidMs / (hourMs / 3))) {
       ssrc += 1;
       sequence = Math.floor(random() * 65_536);
       timestampAt0 = Math.floor(random() * 2 ** 32);
@@ -44,7 +45,8 @@ function badHour(seed: number, ppm: number): Sent[] {
     sequence = (sequence + 1) % 65_536;
     losing = losing ? random() < 0.5 : random() < 0.055;
     if (losing && n > 0) continue;
-    const delayMs = transitMs + random() * 40 + (random() < 0.03 ? 60 * random() : 0);
+    // Queues make most packets a little late and a few of them much.
+    const delayMs = transitMs - 10 * Math.log(1 - random()) + (random() < 0.03 ? 60 * random() : 0);
     const packet = {
       ...{ sequenceNumber: sequence, timestamp: (timestampAt0 + sample * 3) % 2 ** 32, ssrc, payloadType: 100, marker: false },
       // Its first byte says 20 ms, the others which packet it is.
