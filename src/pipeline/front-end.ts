@@ -1,38 +1,19 @@
-// One caller's stages in a row: ordered packets, sound, features, speech, windows.
+// One caller's stages in a row: packets to sound, features, speech, windows.
 import type { Emit, Processor } from '../processor.ts';
 import type { AudioDecoder } from './audio-decoder.ts';
-import { Decoder } from './decoder.ts';
+import { AudioReceiver, type AudioReceiverOptions } from './audio-receiver.ts';
 import { FeatureExtractor, type RawFrame } from './feature-extractor.ts';
-import { JitterBuffer } from './jitter-buffer.ts';
-import type { MediaClock } from './media-clock.ts';
-import { createMediaCounts } from './media-counts.ts';
-import type { PlayoutDelayOptions } from './playout-delay.ts';
-import { SilenceGate } from './silence-gate.ts';
 import { SpeechDetector, type DetectedSpeech } from './speech-detector.ts';
-import type { FeatureFrame, FrontEndSpec, MediaCounts, MediaLevels, PcmChunk, PipelineOutput, PlayoutItem, RtpPacket } from './types.ts';
+import type { FeatureFrame, FrontEndSpec, PcmChunk, PipelineOutput, RtpPacket } from './types.ts';
 import { WindowAssembler, type Track } from './window-assembler.ts';
 
-/** What of a front end is configuration. */
-export interface FrontEndSettings {
-  /** Bounds of how long a missing packet is waited for. @default 20 to 200 ms */
-  readonly playoutDelay?: PlayoutDelayOptions | undefined;
-  /** Whether packets of a silent participant are left undecoded. @default true */
-  readonly skipSilence?: boolean | undefined;
-}
-
 /** Options of a {@link FrontEnd}. */
-export interface FrontEndOptions extends FrontEndSettings {
+export interface FrontEndOptions extends Omit<AudioReceiverOptions, 'codec' | 'decoder'> {
   readonly track: Track;
   /** The model's numbers. */
   readonly spec: FrontEndSpec;
   /** Must be ready before the first packet; the front end closes it. Null where only samples come. */
   readonly decoder: AudioDecoder | null;
-  /** Counts of the track's media, kept up to date. @default all zero */
-  readonly counts?: MediaCounts | undefined;
-  /** How its packets come, kept up to date. @default its own */
-  readonly levels?: MediaLevels | undefined;
-  /** Where the track lies on the wall clock, kept up to date. @default its own */
-  readonly clock?: MediaClock | undefined;
   /** Told of each frame in order, before the window that it completes. The arrays of a frame are reused. */
   readonly onFrame?: ((frame: FeatureFrame) => void) | undefined;
 }
@@ -42,10 +23,7 @@ export interface FrontEndOptions extends FrontEndSettings {
  * never in a packet enter after the decoder.
  */
 export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
-  readonly counts: MediaCounts;
-  readonly #buffer: JitterBuffer;
-  readonly #gate: SilenceGate | null;
-  readonly #decoder: Decoder | null;
+  readonly #receiver: AudioReceiver | null;
   readonly #extractor = new FeatureExtractor();
   readonly #detector = new SpeechDetector();
   readonly #assembler: WindowAssembler;
@@ -53,25 +31,16 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
   /** Where outputs go while a call is under way. */
   #emit: Emit<PipelineOutput> = nowhere;
 
-  constructor({ track, spec, decoder, onFrame, skipSilence = true, playoutDelay, levels, clock, counts }: FrontEndOptions) {
-    this.counts = counts ?? createMediaCounts();
-    const { codec } = track;
-    this.#buffer = new JitterBuffer({
-      codec,
-      counts: this.counts,
-      playoutDelay,
-      ...(levels === undefined ? {} : { levels }),
-      ...(clock === undefined ? {} : { clock }),
-    });
-    this.#gate = skipSilence ? new SilenceGate({ codec, counts: this.counts }) : null;
-    this.#decoder = decoder === null ? null : new Decoder({ decoder, counts: this.counts });
+  constructor({ track, spec, decoder, onFrame, ...options }: FrontEndOptions) {
+    this.#receiver = decoder === null ? null : new AudioReceiver({ ...options, codec: track.codec, decoder });
     this.#assembler = new WindowAssembler(track, spec);
     this.#onFrame = onFrame;
   }
 
   process(packet: RtpPacket, emit: Emit<PipelineOutput>): void {
+    if (this.#receiver === null) throw new Error('Expected samples, got a packet');
     this.#emit = emit;
-    this.#buffer.process(packet, this.#order);
+    this.#receiver.process(packet, this.#hear);
   }
 
   /** Takes samples that follow one another from 0. Not to be mixed with packets. */
@@ -82,15 +51,13 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
 
   pause(emit: Emit<PipelineOutput>): void {
     this.#emit = emit;
-    this.#buffer.pause(this.#order);
-    this.#gate?.pause(this.#decode);
+    this.#receiver?.pause(this.#hear);
     this.#detector.pause(this.#assemble);
   }
 
   flush(emit: Emit<PipelineOutput>): void {
     this.#emit = emit;
-    this.#buffer.flush(this.#order);
-    this.#gate?.flush(this.#decode);
+    this.#receiver?.flush(this.#hear);
     this.#extractor.flush();
     this.#detector.flush(this.#assemble);
     this.#assembler.flush();
@@ -98,23 +65,11 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
 
   close(): void {
     this.#emit = nowhere;
-    this.#buffer.close();
-    this.#gate?.close();
-    this.#decoder?.close();
+    this.#receiver?.close();
     this.#extractor.close();
     this.#detector.close();
     this.#assembler.close();
   }
-
-  readonly #order = (item: PlayoutItem): void => {
-    if (this.#gate === null) this.#decode(item);
-    else this.#gate.process(item, this.#decode);
-  };
-
-  readonly #decode = (item: PlayoutItem): void => {
-    if (this.#decoder === null) throw new Error('Expected samples, got a packet');
-    this.#decoder.process(item, this.#hear);
-  };
 
   readonly #hear = (chunk: PcmChunk): void => {
     this.#extractor.process(chunk, this.#detect);

@@ -2,6 +2,7 @@
 import type { AudioDecoder } from '../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
 import { FrontEnd } from '../../src/pipeline/front-end.ts';
+import { createMediaCounts } from '../../src/pipeline/media-counts.ts';
 import { parseRtp } from '../../src/pipeline/rtp.ts';
 import type { FeatureFrame, FrontEndSpec, MediaCounts, PipelineOutput } from '../../src/pipeline/types.ts';
 import type { Track } from '../../src/pipeline/window-assembler.ts';
@@ -23,17 +24,14 @@ export interface FrontEndReceiver {
 
 /** A {@link FrontEnd} that takes {@link Media}. */
 export class OfflineFrontEnd {
+  readonly counts: MediaCounts = createMediaCounts();
   readonly #frontEnd: FrontEnd;
   readonly #onOutput: (output: PipelineOutput) => void;
   #pcmSamples = 0;
 
   private constructor(track: Track, spec: FrontEndSpec, decoder: AudioDecoder | null, { onOutput, onFrame }: FrontEndReceiver) {
-    this.#frontEnd = new FrontEnd({ track, spec, decoder, onFrame });
+    this.#frontEnd = new FrontEnd({ track, spec, decoder, onFrame, counts: this.counts });
     this.#onOutput = onOutput;
-  }
-
-  get counts(): MediaCounts {
-    return this.#frontEnd.counts;
   }
 
   /** Resolves once the track's decoder is ready. */

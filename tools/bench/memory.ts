@@ -113,6 +113,7 @@ async function fillStore(labels: readonly string[], count: number): Promise<() =
       probabilities,
       speechRatio: share,
       concealedRatio: 0,
+      unreliable: false,
       hopMs: 240,
       arrivedAtUnixMs: 1e12 + seq * 240.5,
     };

@@ -106,6 +106,11 @@ class Person {
     }
   }
 
+  /** Sends packets that never arrive. */
+  lose(count: number): void {
+    this.#index += count;
+  }
+
   /** Speaks until windows of theirs are with the engine. */
   async speak(): Promise<void> {
     // The decoder's readiness is a promise.
@@ -202,6 +207,39 @@ describe('who withdraws', () => {
   });
 });
 
+describe('who speaks over a bad line', () => {
+  /** The points and segments of someone of whom `lost` in ten packets of speech are lost. */
+  const verdictsOf = async (lost: number): Promise<{ concealedRatio: number; unreliable: boolean }[]> => {
+    const person = new Person('p');
+    person.openTap('t');
+    await Promise.resolve();
+    person.send(quiet, 25);
+    for (let block = 0; block < 10; block += 1) {
+      person.send(tone, 10 - lost);
+      person.lose(lost);
+    }
+    person.send(tone, 10);
+    person.leave();
+    await answerUntil(async () => expect(await storyOf('p')).toContain('left'));
+    return (await events()).flatMap((event) => (event.type === 'point' || event.type === 'segment' ? [event] : []));
+  };
+
+  it('has verdicts that say how much of them was made up, and that they are unreliable from a quarter on', async () => {
+    const verdicts = await verdictsOf(4);
+    expect(verdicts.length).toBeGreaterThan(2);
+    expect(verdicts.some(({ unreliable }) => unreliable)).toBe(true);
+    for (const { concealedRatio, unreliable } of verdicts) expect(unreliable).toBe(concealedRatio > 0.25);
+    expect(Math.max(...verdicts.map(({ concealedRatio }) => concealedRatio))).toBeGreaterThan(0.25);
+  });
+
+  it('has reliable verdicts where little was lost', async () => {
+    const verdicts = await verdictsOf(1);
+    expect(verdicts.length).toBeGreaterThan(2);
+    for (const { concealedRatio, unreliable } of verdicts) expect([unreliable, concealedRatio <= 0.25]).toEqual([false, true]);
+    expect(verdicts.some(({ concealedRatio }) => concealedRatio > 0)).toBe(true);
+  });
+});
+
 describe('a track that cannot be measured', () => {
   it('of a codec that is not known is closed, and the others go on', async () => {
     const [person, other] = [new Person('p'), new Person('q')];
@@ -231,5 +269,21 @@ describe('the media counts', () => {
     person.leave();
     expect(await received()).toBe(35);
     expect(await received()).toBe(35);
+  });
+
+  it('tell the jitter of the tracks that are open, and none after them', async () => {
+    const levels = async (): Promise<number[]> => {
+      const text = await metrics.registry.metrics();
+      return ['undertone_rtp_jitter_ms', 'undertone_playout_delay_ms'].map((name) => metricOf(text, name, { of: 'max' }));
+    };
+    const person = new Person('p');
+    person.openTap('t');
+    await Promise.resolve();
+    person.send(quiet, 30);
+    const [jitterMs = NaN, delayMs = NaN] = await levels();
+    expect(jitterMs).toBe(0);
+    expect(delayMs).toBeGreaterThan(50);
+    person.leave();
+    expect(await levels()).toEqual([0, 0]);
   });
 });
