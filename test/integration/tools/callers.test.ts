@@ -143,7 +143,7 @@ describe('simulated callers in a call', () => {
     for (const start of [0, secondStart]) {
       const at = start + Math.round(preSkipSamples48k / 3);
       const likenesses = [-160, 0, 160].map((shift) => likeness(spoken, ear.samples, at + shift));
-      expect(likenesses[1]).toBeGreaterThan(0.9);
+      expect(likenesses[1]).toBeGreaterThan(0.8);
       expect(Math.max(...likenesses)).toBe(likenesses[1]);
     }
     const share = ear.concealed.slice(0, packets.length * 320).filter(Boolean).length / (packets.length * 320);
