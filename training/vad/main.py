@@ -17,12 +17,12 @@ def main():
     parser.add_argument("--data", required=True, help="folder that `npm run features:vad` wrote")
     parser.add_argument("--out", required=True, help="folder for the weights, such as assets/models/vad")
     parser.add_argument("--version", default="0.1.0")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=36)
     parser.add_argument("--steps", type=int, default=300, help="pairs of frames in a stretch (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=6e-3)
     parser.add_argument("--dense", type=int, default=24)
-    parser.add_argument("--hidden", type=int, default=24)
+    parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -39,7 +39,7 @@ def main():
     print(figures)
     pairs = sum(count for _, count in train.spans)
     trained_on = (
-        f"CREMA-D, {len({name.split('#')[0] for name in train.names})} speakers of the train split as {len(train.names)} callers, "
+        f"CREMA-D, {len({name.split('#')[0] for name in train.names} - {'nobody'})} speakers of the train split; {len(train.names)} calls, "
         f"{pairs * PAIR / 360_000:.1f} h; ESC-10 folds 1 to 4, coloured noise, babble, tones; 12 rooms; Opus, G.711, loss"
     )
     export(network, options.out, options.version, trained_on, figures)

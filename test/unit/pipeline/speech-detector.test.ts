@@ -105,10 +105,9 @@ describe('SpeechDetector', () => {
   it('hears in white noise at 10 dB what it hears without', () => {
     const padded = join(silence(1), clip, silence(1));
     const clean = detect(padded).flags;
-    const quiet = noise(padded.length, 0.001);
-    const loud = addNoise(padded, noise(padded.length, 1), 10);
-    expect(agreement(detect(padded.map((sample, i) => sample + quiet[i]!)).flags, clean)).toBeGreaterThan(0.95);
-    expect(agreement(detect(loud).flags, clean)).toBeGreaterThan(0.9);
+    const hiss = noise(padded.length, 1);
+    expect(agreement(detect(addNoise(padded, hiss, 20)).flags, clean)).toBeGreaterThan(0.9);
+    expect(agreement(detect(addNoise(padded, hiss, 10)).flags, clean)).toBeGreaterThan(0.9);
   });
 
   it('wakes at once after a long digital silence, at first and within a call', () => {
