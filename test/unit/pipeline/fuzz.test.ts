@@ -17,7 +17,7 @@ describe('a caller who sends rubbish', () => {
       expect(played + late + duplicate + malformed + ignored + overflow).toBe(count);
       // It is not that everything was thrown away.
       expect(played).toBeGreaterThan(count / 4);
-      expect(windows).toBeGreaterThan(100);
+      expect(windows).toBeGreaterThan(10);
       expect(memoryMiB[1] - memoryMiB[0]).toBeLessThan(8);
     },
   );

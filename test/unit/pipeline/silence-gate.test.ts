@@ -212,7 +212,7 @@ describe('a quiet caller', () => {
     const beginnings = heard.filter((frame) => !spoken.slice(Math.max(0, frame - 60), Math.max(0, frame - 10)).includes(true));
     expect(beginnings.length).toBeGreaterThan(10);
     expect(lost.filter((frame) => beginnings.includes(frame))).toEqual([]);
-    expect(Math.abs(after.windows - before.windows)).toBeLessThanOrEqual(0.1 * before.windows);
+    expect(Math.abs(after.windows - before.windows)).toBeLessThanOrEqual(0.2 * before.windows);
   });
 
   it('wakes without a click: 60 ms after waking the features are those of a decoder that never slept', async () => {
