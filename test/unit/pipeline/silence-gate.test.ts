@@ -8,7 +8,7 @@ import { SilenceGate } from '../../../src/pipeline/silence-gate.ts';
 import type { PlayoutItem, RtpPacket } from '../../../src/pipeline/types.ts';
 import type { TrackCodec } from '../../../src/sfu/types.ts';
 import { codecs } from '../../../tools/analyse/media.ts';
-import { quietCaller, quietSound, silenceSigns } from '../../../tools/bench/quiet-caller.ts';
+import { quietCaller, quietSound, silenceSigns, spokenFrames } from '../../../tools/bench/quiet-caller.ts';
 import { shippedModel } from '../../../tools/bench/speech.ts';
 
 const celt = Uint8Array.of(0xf8, 0xff, 0xfe);
@@ -181,15 +181,6 @@ async function hear(packets: readonly RtpPacket[], codec: TrackCodec, skipSilenc
   frontEnd.flush(() => undefined);
   frontEnd.close();
   return { speech, sounding, logMel, decoded, windows };
-}
-
-/** Frames in which the clean clips have sound: within 30 dB of ordinary speech. */
-function spokenFrames(clean: Float32Array): boolean[] {
-  return Array.from({ length: Math.floor((clean.length - 400) / 160) + 1 }, (_, frame) => {
-    let energy = 0;
-    for (let i = 0; i < 400; i += 1) energy += (clean[frame * 160 + i] ?? 0) ** 2;
-    return 10 * Math.log10(energy / 400 + 1e-13) > -45;
-  });
 }
 
 describe('a quiet caller', () => {
