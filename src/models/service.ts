@@ -103,7 +103,9 @@ export class EmotionService {
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
     const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, ...common } = options;
     const model = await loadManifest(modelDir);
-    const engines = await loadEngines({ model, name, threads, intraOpNumThreads, logger: options.logger });
+    const maxBatch = options.batching?.maxBatch;
+    const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };
+    const engines = await loadEngines({ model, name, ...sizes, logger: options.logger });
     return new EmotionService({ ...common, model, engines });
   }
 
