@@ -190,6 +190,23 @@ describe('the CPU engine', () => {
     await runGolden(engine, [0, 8], [1, 8]);
   });
 
+  it('replaces a thread whose every batch fails, and not one that fails now and then', async () => {
+    const workers: Worker[] = [];
+    const engine = await start({ spawn: (data) => remember(workers, data), maxFailedBatches: 3 });
+    const fails = () => expect(engine.run([goldenWindow(0, 6), goldenWindow(0, 7)])).rejects.toThrow(/each track once/);
+    for (let round = 0; round < 3; round += 1) {
+      await fails();
+      await fails();
+      await runGolden(engine, [0, 8]);
+    }
+    expect(workers).toHaveLength(1);
+    for (let batch = 0; batch < 3; batch += 1) await fails();
+    expect(engine.ready).toBe(false);
+    await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
+    await runGolden(engine, [0, 9], [1, 9]);
+    expect(workers).toHaveLength(2);
+  });
+
   it('rejects what is pending when it closes, and closes once', async () => {
     const engine = await start();
     const pending = engine.run(longBatch());
