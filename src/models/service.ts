@@ -3,6 +3,7 @@ import { Subject, type Observable } from 'rxjs';
 import { systemClock, type Clock } from '../clock.ts';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { FeatureWindow, FrontEndSpec, SpeechChange } from '../pipeline/types.ts';
 import { BatcherPool, type BatcherPoolOptions } from './batcher-pool.ts';
 import type { BatchingOptions, LostFate } from './batcher.ts';
@@ -19,7 +20,7 @@ interface CommonOptions {
   readonly logger: Logger;
   /** @default systemClock */
   readonly clock?: Clock;
-  readonly metrics?: NonNullable<BatcherPoolOptions['metrics']>;
+  readonly metrics?: NonNullable<BatcherPoolOptions['metrics']> & Partial<Pick<Metrics, 'inferenceThreads'>>;
   readonly batching?: BatchingOptions;
   readonly smoothing?: SmoothingOptions;
 }
@@ -81,6 +82,7 @@ export class EmotionService {
     this.#logger = logger;
     this.#clock = clock;
     this.#smoothing = smoothing;
+    for (const { name } of engines) metrics?.inferenceThreads?.inc({ engine: name });
     this.#batchers = new BatcherPool({
       ...batching,
       ...(metrics === undefined ? {} : { metrics }),
