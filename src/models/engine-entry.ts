@@ -22,6 +22,8 @@ export interface EngineEntry {
   readonly name: string;
   /** What a machine must have, as it follows "It needs". */
   readonly needs?: string;
+  /** Threads that it may run in side by side. @default as many as are asked for */
+  readonly maxThreads?: number;
   /** Finds out whether it may be created, before it is. */
   prepare?(context: EngineContext): Promise<void>;
   /** Called several times, for engines that run side by side. */

@@ -23,6 +23,7 @@ interface GpuKind {
   /** Throws where something that costs nothing to look for is missing. */
   readonly check?: () => void;
   readonly session: (context: EngineContext) => SessionOptions;
+  readonly maxThreads?: number;
   /** For its libraries. */
   readonly variables: Readonly<Record<string, string>>;
   /** The same, where it is not pinned. */
@@ -51,6 +52,8 @@ const webgpu: GpuKind = {
   suits: ({ any }) => any,
   hardware: 'a GPU',
   session: onnxSession('webgpu'),
+  // All sessions of a process share one device, and two threads on it end in a crash (onnxruntime 1.30).
+  maxThreads: 1,
   variables: {},
   // Of Vulkan's loader: no driver that computes on the CPU (Mesa's lavapipe, SwiftShader).
   autoVariables: { VK_LOADER_DRIVERS_DISABLE: '*lvp*,*swiftshader*' },
@@ -69,6 +72,8 @@ const tfjs: GpuKind = {
     packages: pinned ? ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] : ['@tensorflow/tfjs-node-gpu'],
     requireGpu: !pinned,
   }),
+  // One context of TensorFlow a process is what it is made for.
+  maxThreads: 1,
   // Else TensorFlow takes all of the GPU's memory, and tells of its every step.
   variables: { ...fullPrecision, TF_FORCE_GPU_ALLOW_GROWTH: 'true', TF_CPP_MIN_LOG_LEVEL: '2' },
 };
@@ -81,10 +86,11 @@ export const gpuEngines: readonly EngineEntry[] = [cuda, webgpu, tfjs].map(entry
  * Where it is not pinned it must also have a GPU, and be no slower than the CPU on a full batch.
  */
 function entryOf(kind: GpuKind): EngineEntry {
-  const { name, needs } = kind;
+  const { name, needs, maxThreads } = kind;
   return {
     name,
     needs,
+    ...(maxThreads === undefined ? {} : { maxThreads }),
     prepare: async (context) => {
       const { pinned, maxBatch: batch, logger } = context;
       if (!pinned) await expectGpu(kind);

@@ -33,7 +33,7 @@ const engineTable: readonly EngineEntry[] = [...gpuEngines, cpuEngine];
 const reference = cpuEngine.name;
 
 /**
- * Loads the named engine, or the first that this machine can run, `threads` times, and runs each once. Rejects with
+ * Loads the named engine, or the first that this machine can run, `threads` times if it can be, and runs each once. Rejects with
  * UT_ENGINE_UNAVAILABLE and every reason where none loads, and with UT_MODEL_INVALID where the networks do not keep the
  * manifest's contract on the CPU: no other engine would change that.
  */
@@ -46,8 +46,10 @@ export async function loadEngines(options: LoadEngineOptions): Promise<readonly 
   const reasons: string[] = [];
   for (const entry of candidates) {
     try {
-      const engines = await startEntry(entry, context, threads);
-      logger.info({ engine: entry.name, threads }, 'inference engine loaded');
+      const count = Math.min(threads, entry.maxThreads ?? threads);
+      const engines = await startEntry(entry, context, count);
+      if (count < threads) logger.warn({ engine: entry.name, threads: count, asked: threads }, 'this engine runs in fewer threads');
+      logger.info({ engine: entry.name, threads: count }, 'inference engine loaded');
       return engines;
     } catch (error) {
       if (entry.name === reference && error instanceof UndertoneError && error.code === 'UT_MODEL_INVALID') throw error;

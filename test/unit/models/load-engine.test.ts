@@ -89,6 +89,12 @@ describe('loadEngines', () => {
     expect(prepare).toHaveBeenLastCalledWith(expect.objectContaining({ pinned: true }));
   });
 
+  it('starts no more threads of an engine than it bears', async () => {
+    const create = () => Promise.resolve(automaticEngine());
+    expect(await load({ threads: 3, table: [{ name: 'webgpu', maxThreads: 1, create }] })).toHaveLength(1);
+    expect(await load({ threads: 2, table: [{ name: 'cuda', maxThreads: 4, create }] })).toHaveLength(2);
+  });
+
   it('says what an engine needs that is asked for and not there', async () => {
     const table = [{ ...unavailable('cuda'), needs: 'an NVIDIA GPU' }, cpuEngine];
     await expect(load({ name: 'cuda', table })).rejects.toMatchObject({
