@@ -33,7 +33,7 @@ interface GpuKind {
 /** Loading and the compilation of shaders take seconds on a GPU. Pinned, also a slow software driver gets its time. */
 const trialTimeoutMs = { auto: 30_000, pinned: 180_000 };
 const startTimeoutMs = 180_000;
-/** TF32 keeps 10 bits of a product's operands: scores would be off by 1e-3. */
+/** TF32 keeps 10 bits of a product's operands: scores would be off by about 1e-3. */
 const fullPrecision = { NVIDIA_TF32_OVERRIDE: '0' };
 
 const cuda: GpuKind = {
