@@ -7,11 +7,13 @@ import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
 import { measureLoss, measureOpus } from './opus.ts';
 import { measureMemory } from './memory.ts';
+import { measureSkip } from './skip.ts';
 import { measureStages } from './stages.ts';
 import { measureStreaming } from './streaming.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
+  skip: measureSkip,
   opus: measureOpus,
   loss: measureLoss,
   inference: measureInference,

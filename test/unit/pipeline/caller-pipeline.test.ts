@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { callerPipeline } from '../../../src/pipeline/caller-pipeline.ts';
 import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
-import { createMediaCounts } from '../../../src/pipeline/jitter-buffer.ts';
+import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
 import type { FrontEndSpec, MediaCounts, PipelineOutput } from '../../../src/pipeline/types.ts';
 import type { RawRtp, TrackCodec } from '../../../src/sfu/types.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
@@ -308,7 +308,7 @@ describe('a caller who sends anything at all', () => {
   it('is concealed where payloads are corrupt, and counted', async () => {
     // Code 3 with no frame in it breaks RFC 6716; what follows cannot be a packet.
     const packets = goodPackets.map((packet, index) =>
-      index >= 40 && index < 45 ? raw(writeRtp({ ...fieldsOf(index), payload: Uint8Array.of(0xfb, 0, 1, 2) }), index) : packet,
+      index >= 80 && index < 85 ? raw(writeRtp({ ...fieldsOf(index), payload: Uint8Array.of(0xfb, 0, 1, 2) }), index) : packet,
     );
     const { counts, outputs } = await run(packets);
     expect(counts).toMatchObject({ received: packets.length, played: packets.length, decodeErrors: 5, concealedSamples: 5 * 320 });
@@ -346,12 +346,12 @@ describe('the decoder', () => {
   it('is closed when the caller is given up in the middle, and nothing is said afterwards', async () => {
     const { packets, outputs, subscription, ready, closings } = open();
     await ready;
-    for (const packet of goodPackets.slice(0, 60)) packets.next(packet);
+    for (const packet of goodPackets.slice(0, 100)) packets.next(packet);
     const said = outputs.length;
     expect(said).toBeGreaterThan(0);
     subscription.unsubscribe();
     expect(closings()).toBeGreaterThan(0);
-    for (const packet of goodPackets.slice(60)) packets.next(packet);
+    for (const packet of goodPackets.slice(100)) packets.next(packet);
     expect(outputs).toHaveLength(said);
     expect(packets.observed).toBe(false);
   });
