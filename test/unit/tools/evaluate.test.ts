@@ -274,7 +274,16 @@ describe('readOptions', () => {
     const all =
       '--split test --codec opus:16 --fec --concealment plc --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
     expect(readOptions([...needed, ...all.split(' ')])).toEqual({
-      ...{ corpus: 'crema-d', data: 'd', split: 'test', codec: { name: 'opus', kbps: 16 }, lossPercent: 10, noiseDb: -5, noiseFrom: 'n' },
+      ...{
+        corpus: 'crema-d',
+        data: 'd',
+        split: 'test',
+        codec: { name: 'opus', kbps: 16 },
+        lossPercent: 10,
+        burstPackets: 3,
+        noiseDb: -5,
+        noiseFrom: 'n',
+      },
       ...{ independent: true, seed: 7, limit: 9, json: 'j', speakers: ['b', 'a'], modelDir: 'm' },
       ...{ foldsDir: null, warmUp: false, curves: false, fec: true, concealment: 'plc' },
     });
