@@ -6,6 +6,8 @@ import { createRandom } from '../../../../tools/callers/random.ts';
 import { addNoise, whiteNoise } from '../../../../tools/evaluate/noise.ts';
 import { speechLabels } from '../../../../tools/vad/labels.ts';
 import { areaUnderRoc, pooled, recallAt } from '../../../../tools/vad/roc.ts';
+import { fillPauses } from '../../../../tools/vad/room-tone.ts';
+import { layOut } from '../../../../tools/vad/track.ts';
 import { tones } from '../../../../tools/vad/tones.ts';
 import { compareUtterances, hysteresis, utterancesOf } from '../../../../tools/vad/utterances.ts';
 
@@ -93,6 +95,24 @@ describe('tones', () => {
       const made = tones(32_000, createRandom(seed));
       expect(made.reduce((sum, sample) => sum + sample * sample, 0) / made.length).toBeCloseTo(1, 3);
       expect(tones(32_000, createRandom(seed))).toEqual(made);
+    }
+  });
+});
+
+describe('the room of a clip', () => {
+  it('goes on through its pauses at its own level, and the clip stays as it is', () => {
+    const { samples, labels, spans } = layOut([clip], () => 200);
+    const before = samples.slice();
+    fillPauses(samples, labels, spans, createRandom(5));
+    const [span] = spans;
+    const end = span!.startSample + span!.sampleCount;
+    expect(samples.subarray(span!.startSample, end)).toEqual(before.subarray(span!.startSample, end));
+    const power = (part: Float32Array): number => part.reduce((sum, sample) => sum + sample * sample, 0) / part.length;
+    // The clip's first 0.3 s are before its speech.
+    const room = power(before.subarray(span!.startSample, span!.startSample + 4800));
+    for (const part of [samples.subarray(0, span!.startSample), samples.subarray(end)]) {
+      expect(10 * Math.abs(Math.log10(power(part) / room))).toBeLessThan(4);
+      expect(part.every((sample) => Math.abs(sample) < 0.1)).toBe(true);
     }
   });
 });
