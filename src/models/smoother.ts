@@ -36,6 +36,7 @@ interface Utterance {
   outstanding: number;
   points: number;
   readonly sum: Float64Array;
+  concealedSum: number;
   lastPointEndSample: number | null;
 }
 
@@ -94,6 +95,7 @@ export class Smoother {
     const { probabilities } = posterior;
     for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + probability;
     utterance.points += 1;
+    utterance.concealedSum += window.concealedRatio;
     const smoothed = this.#smooth(probabilities, window.endSample, utterance);
     const held = this.#hysteresis.next(smoothed);
     const hopSamples = utterance.lastPointEndSample === null ? this.#hopSamples : window.endSample - utterance.lastPointEndSample;
@@ -124,6 +126,7 @@ export class Smoother {
         outstanding: 0,
         points: 0,
         sum: new Float64Array(manifest.labels.length),
+        concealedSum: 0,
         lastPointEndSample: null,
       };
     }
@@ -178,11 +181,20 @@ export class Smoother {
   }
 
   #segment(utterance: Utterance): Segment[] {
-    const { lastPointEndSample, endSample, startSample, sum, points } = utterance;
+    const { lastPointEndSample, endSample, startSample, sum, points, concealedSum } = utterance;
     if (points === 0 || lastPointEndSample === null || endSample === null) return [];
     const mean = sum.map((value) => value / points);
     const sure = sharpen(mean, this.#options.manifest.verdictTemperature);
-    return [{ track: this.#options.track, startSample, endSample, ...this.#verdict(sure, leader(sure)), points }];
+    return [
+      {
+        track: this.#options.track,
+        startSample,
+        endSample,
+        ...this.#verdict(sure, leader(sure)),
+        points,
+        concealedRatio: concealedSum / points,
+      },
+    ];
   }
 
   #verdict(values: Float64Array, index: number): { label: string; confidence: number; probabilities: Float32Array } {

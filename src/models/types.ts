@@ -120,6 +120,8 @@ export interface Segment {
   /** Mean of the posteriors of the utterance's windows, sharpened with the manifest's verdict temperature. */
   readonly probabilities: Float32Array;
   readonly points: number;
+  /** Mean over those windows. */
+  readonly concealedRatio: number;
 }
 
 /** Media of an utterance that should have been scored and was not. Several lost windows in a row make one gap. */

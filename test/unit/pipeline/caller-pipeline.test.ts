@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { callerPipeline } from '../../../src/pipeline/caller-pipeline.ts';
 import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
-import { createMediaCounts } from '../../../src/pipeline/jitter-buffer.ts';
+import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
 import type { FrontEndSpec, MediaCounts, PipelineOutput } from '../../../src/pipeline/types.ts';
 import type { RawRtp, TrackCodec } from '../../../src/sfu/types.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
