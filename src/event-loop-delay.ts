@@ -1,37 +1,70 @@
-// How long the main thread keeps waiting what is due: looked at a hundred times a second.
-import { Histogram, type Registry } from 'prom-client';
+// How long the main thread keeps waiting what is due. Node looks at it itself, without waking the thread; read when asked for.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, type Registry } from 'prom-client';
 
-const intervalMs = 10;
-const bucketsMs = [0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12.5, 15, 17.5, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000];
+type Monitor = ReturnType<typeof monitorEventLoopDelay>;
+
+/** How often Node looks: often enough for a percentile, seldom enough to cost next to nothing. */
+const intervalMs = 20;
+const boundsMs = [0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12.5, 15, 17.5, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000];
+/** What stands for all that is above the last bound. */
+const overflowMs = 10_000;
+const nsPerMs = 1e6;
 
 /**
- * Adds a histogram of the event loop's delay to a registry and begins to observe. A timer of 10 ms is looked at for how late
- * it comes. While it was held up, it would have been due again and again: each of those times counts with what it waited, so
- * that the histogram says what something that comes at any time has to wait.
+ * Adds the buckets of a histogram of the event loop's delay to a registry and begins to observe. A timer of 20 ms is looked at
+ * for how late it comes. While it was held up, it would have been due again and again: each of those times counts with what it
+ * waited, so that the histogram says what something that comes at any time has to wait.
  *
  * @returns stops observing
  */
 export function observeEventLoopDelay(registry: Registry): () => void {
-  const histogram = new Histogram({
-    name: 'undertone_event_loop_delay_ms',
-    help: 'Time that what is due waits for the main thread, ms',
-    buckets: bucketsMs,
+  const monitor = monitorEventLoopDelay({ resolution: intervalMs });
+  const buckets: Counter<'le'> = new Counter<'le'>({
+    name: 'undertone_event_loop_delay_ms_bucket',
+    help: 'Times that what is due waited for the main thread at most so long, ms',
+    labelNames: ['le'] as const,
     registers: [registry],
+    collect: () => {
+      const counts = countDelays(monitor);
+      buckets.reset();
+      for (const boundMs of [...boundsMs, Infinity]) {
+        let upTo = 0;
+        for (const [delayMs, count] of counts) if (delayMs <= boundMs) upTo += count;
+        buckets.inc({ le: boundMs === Infinity ? '+Inf' : String(boundMs) }, upTo);
+      }
+    },
   });
-  let beforeMs = performance.now();
-  const timer = setInterval(() => {
-    const nowMs = performance.now();
-    for (const delayMs of delaysMs(nowMs - beforeMs)) histogram.observe(delayMs);
-    beforeMs = nowMs;
-  }, intervalMs);
-  timer.unref();
+  monitor.enable();
   return () => {
-    clearInterval(timer);
+    monitor.disable();
   };
 }
 
-/** The delays that one turn of the timer tells of, which came so long after the one before it. */
-export function delaysMs(sinceBeforeMs: number): number[] {
-  const lateMs = Math.max(0, sinceBeforeMs - intervalMs);
+/** The delays that one late turn of the timer tells of: its own, and those of the turns that it held up. */
+export function delaysMs(lateMs: number): number[] {
   return Array.from({ length: 1 + Math.floor(lateMs / intervalMs) }, (_, missed) => lateMs - missed * intervalMs);
+}
+
+/** Times by delay, each of the bound that it does not exceed. */
+function countDelays(monitor: Monitor): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  let below = 0;
+  for (const boundMs of [...boundsMs, overflowMs]) {
+    const upTo = boundMs === overflowMs ? monitor.count : countUpTo(monitor, boundMs + intervalMs);
+    for (const delayMs of delaysMs(boundMs)) counts.set(delayMs, (counts.get(delayMs) ?? 0) + upTo - below);
+    below = upTo;
+  }
+  return counts;
+}
+
+/** How many of the observed intervals are not above a time. Node tells percentiles alone. */
+function countUpTo(monitor: Monitor, ms: number): number {
+  let [low, high] = [0, monitor.count];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (monitor.percentile((100 * middle) / monitor.count) <= ms * nsPerMs) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
