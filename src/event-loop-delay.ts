@@ -6,7 +6,7 @@ type Monitor = ReturnType<typeof monitorEventLoopDelay>;
 
 /** How often Node looks: often enough for a percentile, seldom enough to cost next to nothing. */
 const intervalMs = 20;
-const boundsMs = [0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12.5, 15, 17.5, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000];
+const boundsMs = [1, 2, 3, 5, 7.5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 200, 500, 1000, 5000];
 /** What stands for all that is above the last bound. */
 const overflowMs = 10_000;
 const nsPerMs = 1e6;
@@ -51,16 +51,17 @@ function countDelays(monitor: Monitor): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
   let below = 0;
   for (const boundMs of [...boundsMs, overflowMs]) {
-    const upTo = boundMs === overflowMs ? monitor.count : countUpTo(monitor, boundMs + intervalMs);
+    const upTo = boundMs === overflowMs ? monitor.count : countUpTo(monitor, boundMs + intervalMs, below);
     for (const delayMs of delaysMs(boundMs)) counts.set(delayMs, (counts.get(delayMs) ?? 0) + upTo - below);
     below = upTo;
   }
   return counts;
 }
 
-/** How many of the observed intervals are not above a time. Node tells percentiles alone. */
-function countUpTo(monitor: Monitor, ms: number): number {
-  let [low, high] = [0, monitor.count];
+/** How many of the observed intervals are not above a time, of which `least` are not. Node tells percentiles alone, and takes microseconds for each. */
+function countUpTo(monitor: Monitor, ms: number, least: number): number {
+  if (monitor.max <= ms * nsPerMs) return monitor.count;
+  let [low, high] = [least, monitor.count];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     if (monitor.percentile((100 * middle) / monitor.count) <= ms * nsPerMs) low = middle;
