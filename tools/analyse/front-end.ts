@@ -60,6 +60,12 @@ export class OfflineFrontEnd {
     this.#frontEnd.process(packet, this.#onOutput);
   }
 
+  /** Gives out what is held back, as when packets stop coming. */
+  pause(): void {
+    this.#buffer.pause(this.#play);
+    this.#detector.pause(this.#assemble);
+  }
+
   /** Gives out what is held back, at the end of the media. */
   flush(): void {
     this.#frontEnd.flush(this.#onOutput);
