@@ -71,16 +71,17 @@ export class Callers {
   /** Brings everybody in. `onOpen` is told how many are in. @throws Error with the server's reason where it refuses one */
   async open(onOpen: (count: number) => void, signal: AbortSignal): Promise<void> {
     const seats = this.#options.seatsByCall.flatMap((count, call) => Array.from({ length: count }, (_, seat) => ({ call, seat })));
-    const rest = seats[Symbol.iterator]();
-    await Promise.all(
-      Array.from({ length: concurrency }, async () => {
-        for (const { call, seat } of rest) {
-          if (signal.aborted) return;
-          this.#waiting.push(await this.#join(call, seat));
-          onOpen(this.#waiting.length);
-        }
-      }),
-    );
+    let refused = false;
+    await inParallel(seats, async ({ call, seat }) => {
+      if (signal.aborted || refused) return;
+      try {
+        this.#waiting.push(await this.#join(call, seat));
+        onOpen(this.#waiting.length);
+      } catch (error) {
+        refused = true;
+        throw error;
+      }
+    });
   }
 
   /** Has everybody send, from the run's beginning on. */
@@ -138,11 +139,18 @@ export class Callers {
   }
 
   async #close(leaving: readonly { readonly ingest: OpenIngest }[]): Promise<void> {
-    const rest = leaving[Symbol.iterator]();
-    await Promise.all(
-      Array.from({ length: concurrency }, async () => {
-        for (const { ingest } of rest) await this.#options.target.closeIngest(ingest.ingestId);
-      }),
-    );
+    await inParallel(leaving, ({ ingest }) => this.#options.target.closeIngest(ingest.ingestId));
   }
+}
+
+/** Does so much at a time. Rejects with the first failure, once nothing is under way any more. */
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items[Symbol.iterator]();
+  const results = await Promise.allSettled(
+    Array.from({ length: concurrency }, async () => {
+      for (const item of rest) await work(item);
+    }),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

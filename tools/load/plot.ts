@@ -34,7 +34,7 @@ export function plotHtml(plot: Plot): string {
   const { title, unit, xs, xUnit, series, stacked = false, limit } = plot;
   const tops = stacked ? stack(series) : series.map(({ values }) => values);
   const highest = Math.max(0, ...tops.flat().map((value) => value ?? 0), limit?.value ?? 0);
-  const yTicks = ticks(0, highest, tickCount);
+  const yTicks = ticks(0, highest === 0 ? 1 : highest, tickCount);
   const yMax = yTicks.at(-1) ?? 1;
   const [xMin, xMax] = [xs[0] ?? 0, xs.at(-1) ?? 1];
   const x = (value: number): number => margin.left + (xMax === xMin ? inner.width / 2 : ((value - xMin) / (xMax - xMin)) * inner.width);

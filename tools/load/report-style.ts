@@ -16,11 +16,11 @@ h2 { font-size: 1.1rem; margin: 32px 0 8px; }
 header p { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
 .verdict { margin: 16px 0 0; padding: 10px 14px; border-left: 4px solid; background: var(--card); list-style: none; overflow-wrap: anywhere; }
 .good { border-color: var(--good); } .bad { border-color: var(--bad); } .note { border-color: var(--note); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px; margin: 16px 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(138px, 1fr)); gap: 10px; margin: 16px 0; }
 .tiles div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; }
 .tiles dt { color: var(--soft); font-size: .85rem; }
 .tiles dd { margin: 0; font-size: 1.5rem; font-weight: 600; line-height: 1.3; font-variant-numeric: tabular-nums; }
-.tiles span { font-size: .8rem; font-weight: 400; color: var(--soft); white-space: nowrap; }
+.tiles span { display: inline-block; line-height: 1.3; font-size: .8rem; font-weight: 400; color: var(--soft); white-space: nowrap; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 12px; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 10px 6px; display: flex; flex-direction: column; }
 figcaption { font-weight: 600; padding: 0 4px; } figcaption span { font-weight: 400; color: var(--soft); font-size: .85rem; }
@@ -38,5 +38,6 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: 5px 12px; border-bottom: 1px solid var(--line); font-weight: 400; vertical-align: top; }
 tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--soft); } tbody th { color: var(--soft); }
+td.outcome { min-width: 230px; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 `;

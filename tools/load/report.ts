@@ -162,7 +162,7 @@ function stepsTable(curve: LoadFigures['curve']): string {
       figures?.eventLoopDelayMs.p99 ?? null,
     ];
     const cells = numbers.map((value) => `<td class="number">${show(value)}</td>`).join('');
-    return `<tr>${cells}<td>${reason === null ? 'passed' : escapeHtml(reason)}</td></tr>`;
+    return `<tr>${cells}<td class="outcome">${reason === null ? 'passed' : escapeHtml(reason)}</td></tr>`;
   });
   const head = heads.map((name, i) => `<th scope="col"${i < heads.length - 1 ? ' class="number"' : ''}>${name}</th>`).join('');
   return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table></div>`;
