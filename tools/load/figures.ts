@@ -135,6 +135,11 @@ function packetsOf({ packets, readings }: RunRecord): RunFigures['packets'] {
   return { sent, comfortNoise, lostOnPurpose: lost, received: readings.last.packets - readings.idle.packets };
 }
 
+/** Callers that a core carries, by the CPU time of a run in which nothing is missing; null of any other. */
+export function callersPerCore({ cpuMsPerCallerSecond, missingPoints }: RunFigures): number | null {
+  return cpuMsPerCallerSecond === null || missingPoints > 0 ? null : Math.floor(1000 / cpuMsPerCallerSecond.total);
+}
+
 /**
  * Compares caller by caller, so that what one has too few does not hide behind another. Where a server's timers decide between
  * two counts, either is right, and so is what lies between.

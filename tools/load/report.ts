@@ -1,6 +1,5 @@
 // The report of a load test: one page of HTML with all that it needs in it.
-import type { LoadFigures } from './figures.ts';
-import { limitP99Ms } from './figures.ts';
+import { callersPerCore, limitP99Ms, type LoadFigures } from './figures.ts';
 import { escapeHtml, plotHtml, type Plot } from './plot.ts';
 import { reportStyle } from './report-style.ts';
 import type { Sample } from './run.ts';
@@ -70,7 +69,7 @@ function tiles(figures: LoadFigures): (readonly [string, string, string])[] {
     ['latency p99', show(eventLatencyMs.p99), 'ms'],
     ['points', show(figures.points), `of ${figures.expectedPoints}`],
     ['CPU', show(cpu?.total ?? null), 'ms a caller-second'],
-    ['that is', cpu === null ? '–' : show(Math.floor(1000 / cpu.total)), 'callers a core'],
+    ['that is', show(callersPerCore(figures)), 'callers a core'],
     ['memory', show(figures.rssMbPerCaller), 'MB a caller'],
     ['event loop p99', show(figures.eventLoopDelayMs.p99), 'ms'],
   ];

@@ -1,5 +1,5 @@
 // Numbers and tables of a load test as people read them.
-import type { LoadFigures, RunFigures } from './figures.ts';
+import { callersPerCore, type LoadFigures, type RunFigures } from './figures.ts';
 
 /** A number with three digits, or a dash where there is none. */
 export function show(value: number | null): string {
@@ -20,6 +20,7 @@ export type Row = readonly [name: string, value: string, unit: string];
 /** The figures of a run, line by line. */
 export function rowsOf(figures: RunFigures): Row[] {
   const { eventLatencyMs: latency, cpuMsPerCallerSecond: cpu, eventLoopDelayMs, packets, generator, memoryMb } = figures;
+  const perCore = callersPerCore(figures);
   return [
     ['callers', show(figures.callers), `in ${figures.calls} calls, ${figures.subscribers} subscribers`],
     ['measured', show(figures.seconds), 's'],
@@ -38,7 +39,7 @@ export function rowsOf(figures: RunFigures): Row[] {
     ['CPU inference', show(cpu?.inference ?? null), 'ms a caller-second'],
     ['CPU mediasoup', show(cpu?.mediasoup ?? null), 'ms a caller-second'],
     ['CPU other', show(cpu?.other ?? null), 'ms a caller-second'],
-    ['CPU total', show(cpu?.total ?? null), cpu === null ? '' : `ms a caller-second, ${show(1000 / cpu.total)} callers a core`],
+    ['CPU total', show(cpu?.total ?? null), perCore === null ? 'ms a caller-second' : `ms a caller-second, ${perCore} callers a core`],
     ['event loop delay p50', show(eventLoopDelayMs.p50), 'ms'],
     ['event loop delay p99', show(eventLoopDelayMs.p99), 'ms'],
     ['memory a caller', show(figures.rssMbPerCaller), 'MB'],
