@@ -1,5 +1,6 @@
 // The figures of a load test: what a run's record comes to, and what is wrong with it.
 import type { Machine } from '../bench/report.ts';
+import { robustSlope } from '../bench/statistics.ts';
 import type { Percentiles } from './latency-histogram.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { cpuMsBetween, droppedBetween, eventLoopDelayMs, type CpuParts, type Reading } from './meters.ts';
@@ -60,6 +61,16 @@ export interface LoadFigures extends RunFigures {
   readonly limitCallers: number | null;
   /** Each step of the search, in the order of the callers. */
   readonly curve: readonly StepFigures[];
+  /** What one more caller takes, by the steps that passed; null of fewer than three. */
+  readonly growth: GrowthFigures | null;
+}
+
+/** Slopes of the lines through a search's steps (Theil and Sen's), by caller. */
+export interface GrowthFigures {
+  /** Of resident memory, server and media workers. */
+  readonly rssMb: number;
+  /** Of the CPU time a second. */
+  readonly cpuMsPerSecond: number | null;
 }
 
 /** A step of the search for the limit. */
@@ -133,6 +144,16 @@ export function beyondLimit({ failures, eventLatencyMs, points }: RunFigures): s
 function packetsOf({ packets, readings }: RunRecord): RunFigures['packets'] {
   const { sent, comfortNoise, lost } = packets;
   return { sent, comfortNoise, lostOnPurpose: lost, received: readings.last.packets - readings.idle.packets };
+}
+
+/** What one more caller takes. Unlike a step's own figures it does not hold what any load takes. */
+export function growthOf(curve: readonly StepFigures[]): GrowthFigures | null {
+  const passed = curve.flatMap(({ passed, figures }) => (passed && figures !== null ? [figures] : []));
+  if (passed.length < 3) return null;
+  const along = (value: (figures: RunFigures) => number): number =>
+    round(robustSlope(passed.map((one) => ({ x: one.callers, y: value(one) }))));
+  const cpu = along(({ callers, cpuMsPerCallerSecond }) => callers * (cpuMsPerCallerSecond?.total ?? NaN));
+  return { rssMb: along(({ memoryMb }) => memoryMb.end + memoryMb.mediaWorkersEnd), cpuMsPerSecond: Number.isNaN(cpu) ? null : cpu };
 }
 
 /** Callers that a core carries, by the CPU time of a run in which nothing is missing; null of any other. */

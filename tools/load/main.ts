@@ -4,7 +4,7 @@ import { isUndertoneError, messageOf } from '../../src/errors.ts';
 import { systemClock } from '../../src/clock.ts';
 import { describeMachine } from '../bench/report.ts';
 import { Display } from './display.ts';
-import { beyondLimit, figuresOf, type LoadFigures, type RunFigures, type StepFigures } from './figures.ts';
+import { beyondLimit, figuresOf, growthOf, type LoadFigures, type RunFigures, type StepFigures } from './figures.ts';
 import { findLimit } from './find-limit.ts';
 import { readOptions, usage, type LoadOptions } from './options.ts';
 import { reportHtml } from './report.ts';
@@ -47,6 +47,7 @@ async function main(): Promise<void> {
     voices: voices.description,
     options: shown,
     curve,
+    growth: growthOf(curve),
   };
   const json = `${JSON.stringify(figures, null, 2)}\n`;
   if (options.json === '-') process.stdout.write(json);

@@ -62,9 +62,12 @@ ${Object.entries(figures.options)
 }
 
 function tiles(figures: LoadFigures): (readonly [string, string, string])[] {
-  const { eventLatencyMs, cpuMsPerCallerSecond: cpu, limitCallers } = figures;
+  const { eventLatencyMs, cpuMsPerCallerSecond: cpu, limitCallers, growth } = figures;
   return [
     ...(limitCallers === null ? [] : [['limit', show(limitCallers), 'callers'] as const]),
+    ...(growth === null
+      ? []
+      : [['one more caller', show(growth.rssMb), 'MB'] as const, ['and', show(growth.cpuMsPerSecond), 'ms of CPU a second'] as const]),
     ['latency p50', show(eventLatencyMs.p50), 'ms'],
     ['latency p99', show(eventLatencyMs.p99), 'ms'],
     ['points', show(figures.points), `of ${figures.expectedPoints}`],

@@ -19,6 +19,8 @@ interface Line {
 }
 
 const reportIntervalMs = 1000;
+/** Shortest sleep: what falls due meanwhile goes out together, because waking up costs more than sending. */
+const leastSleepMs = 2;
 /** With the packet before it in time, the server waits 20 ms longer than this. */
 const longHoldMs = 200;
 
@@ -73,7 +75,7 @@ function start(sender: Sender): void {
   const line: Line = { sender, stream, next: stream.next(), packets: 0, comfortNoise: 0, heldUp: [], stopped: false };
   lines.set(sender.caller.participantId, line);
   wheel.put(line, dueMs(line));
-  tick();
+  sleep();
 }
 
 function stop(participantId: string): SentTotals[] {
@@ -86,7 +88,6 @@ function stop(participantId: string): SentTotals[] {
 
 /** Sends what is due, then sleeps until something is. Due times come from the callers' starts alone, so no delay adds up. */
 function tick(): void {
-  clearTimeout(timer);
   const nowMs = systemClock.nowMs();
   wheel.turn(nowMs, (line) => {
     if (line.stopped) return;
@@ -96,9 +97,14 @@ function tick(): void {
     send(line);
     wheel.put(line, dueMs(line));
   });
+  sleep();
+}
+
+function sleep(): void {
+  clearTimeout(timer);
   const { nextMs } = wheel;
   if (nextMs === Infinity) return;
-  timer = setTimeout(tick, Math.max(0, nextMs - systemClock.nowMs()));
+  timer = setTimeout(tick, Math.max(leastSleepMs, nextMs - systemClock.nowMs()));
 }
 
 function send(line: Line): void {

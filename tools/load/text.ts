@@ -64,6 +64,10 @@ export function tableOf(figures: LoadFigures): string {
   if (curve.length > 0) {
     lines.push('', '  callers   p50 ms   p99 ms  missing  CPU ms  loop p99 ms');
     for (const step of curve) lines.push(stepLine(step));
+    const { growth } = figures;
+    if (growth !== null) {
+      lines.push('', `One more caller takes ${show(growth.rssMb)} MB, and ${show(growth.cpuMsPerSecond)} ms of CPU a second.`);
+    }
     lines.push('', limitCallers === 0 ? 'Not even the fewest callers passed.' : `Limit: ${show(limitCallers)} callers.`);
   }
   lines.push('', ...figures.warnings.map((warning) => `Note: ${warning}`), ...figures.failures.map((failure) => `FAILED: ${failure}`));

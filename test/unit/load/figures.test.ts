@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Scrape } from '../../../tools/bench/scrape.ts';
 import { Display, type Output } from '../../../tools/load/display.ts';
-import { beyondLimit, figuresOf, type LoadFigures } from '../../../tools/load/figures.ts';
+import { beyondLimit, figuresOf, growthOf, type LoadFigures } from '../../../tools/load/figures.ts';
 import { LatencyHistogram } from '../../../tools/load/latency-histogram.ts';
 import { cpuMsBetween, droppedBetween, eventLoopDelayMs, readingOf } from '../../../tools/load/meters.ts';
 import { readOptions } from '../../../tools/load/options.ts';
@@ -151,6 +151,17 @@ describe('figures', () => {
     expect(beyondLimit(figuresOf(record({ heard: nobody, expected: [] })))).toBe('expected points, got none');
   });
 
+  it('tell what one more caller takes by the steps that passed', () => {
+    const step = (callers: number, passed: boolean) => {
+      const figures = figuresOf(record({ callers }));
+      const cpuMsPerCallerSecond = { ...figures.cpuMsPerCallerSecond!, total: 5 + 100 / callers };
+      const memoryMb = { ...figures.memoryMb, end: passed ? 200 + 0.5 * callers : 9000 };
+      return { callers, passed, reason: null, figures: { ...figures, memoryMb, cpuMsPerCallerSecond } };
+    };
+    expect(growthOf([step(10, true), step(20, true), step(80, false)])).toBeNull();
+    expect(growthOf([step(10, true), step(20, true), step(40, true), step(80, false)])).toEqual({ rssMb: 0.5, cpuMsPerSecond: 5 });
+  });
+
   it('are of what there is where nothing was measured', () => {
     const figures = figuresOf(record({ measuredSeconds: 0, samples: [] }));
     expect(figures.cpuMsPerCallerSecond).toBeNull();
@@ -166,6 +177,7 @@ describe('the report', () => {
   const figures: LoadFigures = {
     ...{ ...run, format: 'undertone-load/1', machine, server: 'own', voices: '54 recordings', options, limitCallers: 4 },
     curve: [{ callers: 4, passed: true, reason: null, figures: run }, step],
+    growth: { rssMb: 0.25, cpuMsPerSecond: 6.5 },
   };
   const html = reportHtml(figures, record().samples, Date.UTC(2026, 0, 2, 3, 4));
 
@@ -195,6 +207,7 @@ describe('the report', () => {
     ]) {
       expect(table).toMatch(line);
     }
+    expect(table).toContain('One more caller takes 0.25 MB, and 6.50 ms of CPU a second.');
     expect(table).toContain('Limit: 4 callers.');
     expect(table).toMatch(/Note: a note\nFAILED: a fault\n$/);
   });
