@@ -1,5 +1,5 @@
 // The progress of a load test: one block that is drawn anew on a terminal, plain lines elsewhere.
-import type { CpuParts } from './meters.ts';
+import { partNames, type CpuParts } from './meters.ts';
 import type { Progress, Sample } from './run.ts';
 import { show, showTime } from './text.ts';
 
@@ -12,7 +12,6 @@ export interface Output {
 
 /** Lines a minute where nothing can be drawn anew. */
 const plainIntervalSeconds = 5;
-const parts = ['main', 'pipeline', 'inference', 'mediasoup', 'other'] as const;
 
 /** Shows where a run stands. */
 export class Display {
@@ -97,7 +96,7 @@ function phaseOf(progress: Exclude<Progress, { phase: 'running' }>): string {
 /** Percent of a core by part. */
 function cpuText(cpuMs: CpuParts | null): string {
   if (cpuMs === null) return 'not told by the server';
-  return `${percent(cpuMs.total)} = ${parts.map((part) => `${part} ${percent(cpuMs[part])}`).join(' + ')}`;
+  return `${percent(cpuMs.total)} = ${partNames.map((part) => `${part} ${percent(cpuMs[part])}`).join(' + ')}`;
 }
 
 function percent(msPerSecond: number | null): string {

@@ -32,7 +32,8 @@ export interface Reading {
 export type WindowFate = (typeof windowFates)[number];
 
 const windowFates = ['scored', 'superseded', 'expired', 'failed', 'cancelled'] as const;
-const partNames = ['main', 'pipeline', 'inference', 'mediasoup', 'other'] as const;
+/** The parts that `total` is the sum of. */
+export const partNames = ['main', 'pipeline', 'inference', 'mediasoup', 'other'] as const;
 
 /** Takes what a load test follows out of a server's metrics. */
 export function readingOf(scrape: Scrape, atUnixMs: number): Reading {

@@ -1,11 +1,14 @@
 // The report of a load test: one page of HTML with all that it needs in it.
 import { callersPerCore, limitP99Ms, type LoadFigures } from './figures.ts';
+import { partNames } from './meters.ts';
 import { escapeHtml, plotHtml, type Plot } from './plot.ts';
 import { reportStyle } from './report-style.ts';
 import type { Sample } from './run.ts';
 import { rowsOf, show } from './text.ts';
+import { thin } from './thin.ts';
 
-const parts = ['main', 'pipeline', 'inference', 'mediasoup', 'other'] as const;
+/** Samples that a plot shows: as many as it has places for, and some. */
+const maxPlotted = 600;
 
 /** The report. @param atUnixMs when the test ended */
 export function reportHtml(figures: LoadFigures, samples: readonly Sample[], atUnixMs: number): string {
@@ -36,7 +39,7 @@ ${tiles(figures)
   .join('\n')}
 </dl>
 <section class="plots">
-${[...(curve.length > 0 ? curvePlots(curve) : []), ...samplePlots(samples)].map(plotHtml).join('\n')}
+${[...(curve.length > 0 ? curvePlots(curve) : []), ...samplePlots(thin(samples, maxPlotted))].map(plotHtml).join('\n')}
 </section>
 ${curve.length > 0 ? `<h2>Steps</h2>\n${stepsTable(curve)}` : ''}
 <h2>All figures</h2>
@@ -97,7 +100,7 @@ function samplePlots(samples: readonly Sample[]): Plot[] {
       title: 'CPU by part',
       unit: '% of a core',
       stacked: true,
-      series: parts.map((part) => ({ name: part, values: of(({ cpuMs }) => (cpuMs === null ? null : cpuMs[part] / 10)) })),
+      series: partNames.map((part) => ({ name: part, values: of(({ cpuMs }) => (cpuMs === null ? null : cpuMs[part] / 10)) })),
     },
     {
       ...over,
@@ -139,7 +142,7 @@ function curvePlots(curve: LoadFigures['curve']): Plot[] {
       title: 'CPU a caller-second by callers',
       unit: 'ms',
       stacked: true,
-      series: parts.map((part) => ({ name: part, values: known.map(({ figures }) => figures.cpuMsPerCallerSecond?.[part] ?? null) })),
+      series: partNames.map((part) => ({ name: part, values: known.map(({ figures }) => figures.cpuMsPerCallerSecond?.[part] ?? null) })),
     },
     {
       ...over,

@@ -9,6 +9,7 @@ import { escapeHtml, plotHtml, ticks } from '../../../tools/load/plot.ts';
 import { reportHtml } from '../../../tools/load/report.ts';
 import type { RunRecord, Sample } from '../../../tools/load/run.ts';
 import { tableOf } from '../../../tools/load/text.ts';
+import { thin } from '../../../tools/load/thin.ts';
 
 interface Told {
   readonly main?: number;
@@ -196,6 +197,18 @@ describe('the report', () => {
   it('has no token in it', () => {
     const { token: _token, ...shown } = { ...options, token: 'secret-token' };
     expect(reportHtml({ ...figures, options: shown }, [], 0)).not.toContain('secret-token');
+  });
+
+  it('stays small for a run of a day, and hides no peak', () => {
+    const day = Array.from({ length: 86_400 }, (_, i) =>
+      sample(i, i === 40_000 ? { latencyMs: { ...none, p99: 777 } } : { latencyMs: none }),
+    );
+    const thinned = thin(day, 600);
+    expect(thinned).toHaveLength(600);
+    expect(thinned.at(-1)).toMatchObject({ atSeconds: 86_399, events: 20, cpuMs: { main: 100, total: 230 }, latencyMs: none });
+    expect(thinned.filter(({ latencyMs }) => latencyMs.p99 === 777)).toHaveLength(1);
+    expect(thin(day.slice(0, 5), 600)).toEqual(day.slice(0, 5));
+    expect(reportHtml(figures, day, 0).length).toBeLessThan(200_000);
   });
 
   it('is a table too', () => {
