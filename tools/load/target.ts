@@ -81,9 +81,13 @@ export class Target {
     return new Target({ url: server.url, token: server.token, own: true, modelDir }, () => server.close());
   }
 
-  /** Reads the server's metrics. */
-  scrape(): Promise<Scrape> {
-    return scrape(this.url);
+  /** Reads the server's metrics. @throws Error where it is gone */
+  async scrape(): Promise<Scrape> {
+    try {
+      return await scrape(this.url);
+    } catch (cause) {
+      throw new Error(`Expected the server at ${this.url} to go on, but it does not answer: ${reasonOf(cause)}`, { cause });
+    }
   }
 
   /** Brings in a participant. @throws Error with the server's reason where it refuses. */
@@ -150,7 +154,7 @@ async function expectReady(url: string): Promise<void> {
       if (response.status !== 503) throw new Error(`Expected an Undertone server at ${url}, got ${got}`);
     } catch (cause) {
       if (cause instanceof TypeError) {
-        throw new Error(`Expected a server at ${url}, but it cannot be reached: ${messageOf(cause.cause ?? cause)}`, { cause });
+        throw new Error(`Expected a server at ${url}, but it cannot be reached: ${reasonOf(cause)}`, { cause });
       }
       throw cause;
     }
@@ -173,6 +177,11 @@ async function getToken(url: string): Promise<string> {
   });
   if (!response.ok) throw new Error(`Expected ${url} to hand out a token, got status ${response.status}: ${hint}`);
   return ((await response.json()) as { readonly token: string }).token;
+}
+
+/** Of a request that failed, what the system said. */
+function reasonOf(error: unknown): string {
+  return messageOf(error instanceof TypeError && error.cause !== undefined ? error.cause : error);
 }
 
 function describe(status: number, { error }: IngestAnswer): string {
