@@ -62,8 +62,7 @@ export class OfflineFrontEnd {
 
   /** Gives out what is held back, as when packets stop coming. */
   pause(): void {
-    this.#buffer.pause(this.#play);
-    this.#detector.pause(this.#assemble);
+    this.#frontEnd.pause(this.#onOutput);
   }
 
   /** Gives out what is held back, at the end of the media. */

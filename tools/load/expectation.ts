@@ -1,7 +1,7 @@
 // How many points a server must make of what a caller sent: the same packets, through the server's own front end, without a server.
 import type { FrontEndSpec } from '../../src/pipeline/types.ts';
 import { codecs } from '../analyse/media.ts';
-import { FrontEnd } from '../analyse/front-end.ts';
+import { OfflineFrontEnd } from '../analyse/front-end.ts';
 import type { Casting, CallerId } from './caller-stream.ts';
 import type { LoadOptions } from './options.ts';
 
@@ -51,12 +51,12 @@ async function play(
   let points = 0;
   let unsure = false;
   let speaking = false;
-  const onOutput: Parameters<typeof FrontEnd.open>[2]['onOutput'] = (output) => {
+  const onOutput: Parameters<typeof OfflineFrontEnd.open>[2]['onOutput'] = (output) => {
     if (output.kind === 'speech') speaking = output.change.state === 'start';
     // A window that comes when the utterance has ended gives no point.
     else if (speaking) points += 1;
   };
-  const frontEnd = await FrontEnd.open(track, spec, { onOutput });
+  const frontEnd = await OfflineFrontEnd.open(track, spec, { onOutput });
   const stream = casting.streamOf(caller);
   const held = new Set(heldUp);
   let beforeMs = 0;

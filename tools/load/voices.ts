@@ -8,6 +8,7 @@ import { demoDirectory, readDemoManifest } from '../callers/demo.ts';
 import { createRandom } from '../callers/random.ts';
 import { createOpusEncoder, createPcmuEncoder, type PacketEncoder } from '../evaluate/encoders.ts';
 import type { LoadOptions } from './options.ts';
+import { spokenPackets } from './spoken.ts';
 
 /** What goes out in 20 ms; null where the sender has nothing to send. */
 export type VoiceFrame = Uint8Array | null;
@@ -80,11 +81,14 @@ export async function loadVoices(options: VoiceOptions): Promise<Voices> {
   for (const { path, name, voice } of sources) {
     if (seconds >= maxSpeechSeconds) break;
     const clips = (mayPass ? await opusAsItIs(path, name) : null) ?? (await encode(path, name, open));
+    // A recording in which nobody is heard has nothing to say.
+    if (clips.clips.length === 0) continue;
     if (mayPass && clips.asItIs) passed += 1;
     else encoded += 1;
     voices.set(voice, [...(voices.get(voice) ?? []), ...clips.clips]);
     seconds += clips.clips.reduce((sum, { frames }) => sum + frames.length, 0) / framesPerSecond;
   }
+  if (voices.size === 0) throw new Error(`Expected recordings in which somebody speaks, got ${sources.length} in which nobody does`);
   const what = codec === 'pcmu' ? 'PCMU' : encoded > 0 ? `Opus at ${kbps} kbit/s` : 'Opus as it is';
   const mixed = passed > 0 && encoded > 0 ? `, ${passed} of them Opus as it is` : '';
   return {
@@ -124,11 +128,14 @@ async function opusAsItIs(path: string, name: string): Promise<Loaded | null> {
   if (recording.kind !== 'opus') return null;
   const { packets } = recording.audio;
   if (packets.some((packet) => parseOpusPacket(packet)?.sampleCount !== packetSamples)) return null;
-  return { clips: cut(name, packets, maxClipSamples / packetSamples), asItIs: true };
+  const { from, to } = await spokenPackets(await samplesOf(recording));
+  return { clips: cut(name, packets.slice(from, to), maxClipSamples / packetSamples), asItIs: true };
 }
 
 async function encode(path: string, name: string, open: () => Promise<PacketEncoder>): Promise<Loaded> {
-  const samples = (await samplesOf(await readRecording(path))).subarray(0, maxSpeechSeconds * 16_000);
+  const whole = (await samplesOf(await readRecording(path))).subarray(0, maxSpeechSeconds * 16_000);
+  const { from, to } = await spokenPackets(whole);
+  const samples = whole.subarray(from * packetSamples, to * packetSamples);
   const clips: Clip[] = [];
   for (let at = 0; at < samples.length; at += maxClipSamples) {
     const piece = samples.subarray(at, at + maxClipSamples);
