@@ -65,7 +65,7 @@ def one(recipe, train, test, out, options):
     scored = {name: score(trainer.averaged, test, trainer.mean, trainer.std, independent=name == "new") for name in ("caller", "new")}
     np.savez(
         out / "test.npz", labels=test.labels, speakers=test.speakers, paths=np.array(test.paths),
-        **{f"{kind}_{name}": scored[name][at] for name in scored for at, kind in enumerate(("logits", "owners"))},
+        **{f"{kind}_{name}": scored[name][at] for name in scored for at, kind in enumerate(("logits", "owners", "weights"))},
     )
     (out / "speakers.json").write_text(json.dumps({"train": sorted(set(train.speakers)), "test": sorted(set(test.speakers))}) + "\n")
     temperatures = calibrated(test.labels, *scored["caller"])

@@ -149,14 +149,15 @@ class Training(unittest.TestCase):
 
     def test_figures_add_up(self):
         trainer, _ = self.run_of("figures")
-        logits, owners = score(trainer.averaged, self.test, trainer.mean, trainer.std)
-        result = figures(self.test, logits, owners, calibrated(self.test.labels, logits, owners))
+        logits, owners, weights = score(trainer.averaged, self.test, trainer.mean, trainer.std)
+        self.assertTrue((weights > 0).all() and (weights <= 1).all() and len(weights) == len(owners))
+        result = figures(self.test, logits, owners, weights, calibrated(self.test.labels, logits, owners, weights))
         self.assertEqual(sum(map(sum, result["confusion"])), len(self.test))
         self.assertEqual(result["windows"], len(logits))
         # One row is one window of the call, at the ends where a live call is scored.
         again = score(trainer.averaged, self.test, trainer.mean, trainer.std)
         np.testing.assert_array_equal(again[0], logits)
-        part = {"labels": self.test.labels, "speakers": self.test.speakers, "logits_caller": logits, "owners_caller": owners}
+        part = {"labels": self.test.labels, "speakers": self.test.speakers, "logits_caller": logits, "owners_caller": owners, "weights_caller": weights}
         both = pooled([part, part], "caller")
         self.assertAlmostEqual(both["meanUar"], result["uar"])
         self.assertEqual(both["clips"], 2 * len(self.test))

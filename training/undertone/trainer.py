@@ -221,8 +221,8 @@ class Trainer:
         return entry if first < self.recipe.epochs else self.figures()
 
     def figures(self):
-        logits, owners = score(self.averaged, self.test, self.mean, self.std)
-        predicted = clip_posteriors(logits, owners, len(self.test)).argmax(1)
+        scored = score(self.averaged, self.test, self.mean, self.std)
+        predicted = clip_posteriors(*scored, len(self.test)).argmax(1)
         return {"uar": uar(self.test.labels, predicted), "recall": recalls(self.test.labels, predicted)}
 
     def state(self):

@@ -7,6 +7,8 @@ WINDOW_FRAMES = 240
 HOP_FRAMES = 24
 MIN_SPEECH_FRAMES = 48
 STRIDE = 4
+# A window weighs in the verdict on its utterance as its share of speech to this power.
+VERDICT_POWER = 6
 # Frames not marked as speech after which the next ones are another utterance: src/pipeline/speech-detector.ts ends one
 # 40 frames after its last active frame, of which it marks 12, and marks up to 6 before an onset.
 PAUSE_BETWEEN_UTTERANCES = 25

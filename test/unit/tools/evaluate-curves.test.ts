@@ -22,8 +22,9 @@ const line = { data: demo, codec: { name: 'none' }, fec: false, concealment: 'fe
 /** A clip whose windows come at these frames of its speech, each with this probability of the first of two labels. */
 function heardClip(speaker: string, truth: number, windows: readonly (readonly [heardFrames: number, probability: number])[]): Heard {
   return {
-    ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, verdictTemperature: 1, framesBefore: 0 },
-    windows: windows.map(([heardFrames, p]) => ({ heardFrames, probabilities: [p, 1 - p] })),
+    ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, framesBefore: 0 },
+    ...{ verdictTemperature: 1, verdictPower: 0 },
+    windows: windows.map(([heardFrames, p]) => ({ heardFrames, speechRatio: heardFrames / 240, probabilities: [p, 1 - p] })),
   };
 }
 
