@@ -143,7 +143,9 @@ describe('a streamed score', () => {
     };
     for (const index of windows.keys()) await watched.run([of('a', index)]);
     const gaps = windows.slice(1).map(({ endFrame }, i) => (endFrame - windows[i]!.endFrame) / hopFrames);
-    for (const [i, gap] of gaps.entries()) if (gap < 5) expect(posted[i + 1]).toBe(gap);
+    // After a longer gap a new utterance may have begun, whose window needs less of what was before.
+    for (const [i, gap] of gaps.entries()) if (gap < 3) expect(posted[i + 1]).toBe(gap);
+    expect(gaps.filter((gap) => gap < 3).length).toBeGreaterThan(5);
     expect(Math.max(...posted)).toBeLessThanOrEqual(windows[0]!.blocks.length);
   });
 });

@@ -1,9 +1,14 @@
 // Voice activity on real speech: what is found, when, at what level, and in what noise.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FeatureExtractor, hopSamples } from '../../../src/pipeline/feature-extractor.ts';
 import { SpeechDetector } from '../../../src/pipeline/speech-detector.ts';
 import { decodeOggOpus } from '../../../tools/audio/decode-ogg.ts';
+import { createRandom } from '../../../tools/callers/random.ts';
+import { addNoise } from '../../../tools/evaluate/noise.ts';
+import { speechLabels } from '../../../tools/vad/labels.ts';
+import { tones } from '../../../tools/vad/tones.ts';
+import { utterancesOf } from '../../../tools/vad/utterances.ts';
 
 const clip = await decodeOggOpus(readFileSync(new URL('../../../assets/demo/1015_IEO_ANG_HI.opus', import.meta.url)));
 const silence = (seconds: number) => new Float32Array(seconds * 16_000);
@@ -51,6 +56,11 @@ function noise(samples: number, amplitude: number): Float32Array {
   });
 }
 
+/** Share of the frames of which both say the same. */
+function agreement(one: readonly boolean[], other: readonly boolean[]): number {
+  return one.filter((flag, i) => flag === other[i]).length / one.length;
+}
+
 describe('SpeechDetector', () => {
   it('passes each frame on once, in order, and finds the utterance between two silences', () => {
     const { flags, indices, changes } = detect(join(silence(1), clip, silence(1)));
@@ -78,10 +88,84 @@ describe('SpeechDetector', () => {
     expect(differing / loud.filter(Boolean).length).toBeLessThan(0.12);
   });
 
-  it('says nothing on silence, and nothing on steady noise once its floor is known', () => {
+  it('says nothing on silence, and nothing on steady noise from its first frame on', () => {
     expect(detect(silence(5)).changes).toEqual([]);
-    const { flags } = detect(noise(16_000 * 8, 0.01));
-    expect(flags.slice(300).filter(Boolean).length / (flags.length - 300)).toBeLessThan(0.02);
+    for (const amplitude of [0.001, 0.01, 0.1]) expect(detect(noise(16_000 * 8, amplitude)).changes).toEqual([]);
+    expect(detect(join(silence(2), noise(16_000 * 4, 0.03), silence(1), noise(16_000 * 4, 0.03))).changes).toEqual([]);
+  });
+
+  it('takes neither hold music nor ringing for speech', () => {
+    const shares = Array.from({ length: 12 }, (_, seed) => {
+      const { flags } = detect(scaled(tones(16_000 * 10, createRandom(seed)), 0.05));
+      return flags.filter(Boolean).length / flags.length;
+    });
+    expect(shares.reduce((sum, share) => sum + share, 0) / shares.length).toBeLessThan(0.1);
+  });
+
+  it('hears in white noise at 10 dB what it hears without', () => {
+    const padded = join(silence(1), clip, silence(1));
+    const clean = detect(padded).flags;
+    const hiss = noise(padded.length, 1);
+    expect(agreement(detect(addNoise(padded, hiss, 20)).flags, clean)).toBeGreaterThan(0.9);
+    expect(agreement(detect(addNoise(padded, hiss, 10)).flags, clean)).toBeGreaterThan(0.9);
+  });
+
+  it('wakes at once after a long digital silence, at first and within a call', () => {
+    const soon = detect(join(silence(1), clip, silence(1))).changes;
+    const late = detect(join(silence(61), clip, silence(1))).changes;
+    expect(late.map(({ state, frameIndex }) => [state, frameIndex - 6000])).toEqual(
+      soon.map(({ state, frameIndex }) => [state, frameIndex]),
+    );
+    const start = soon[0]!.frameIndex - 100;
+    const starts = detect(join(clip, silence(60), clip, silence(1))).changes.filter(({ state }) => state === 'start');
+    expect(Math.abs(starts.at(-1)!.frameIndex - 6000 - clip.length / hopSamples - start)).toBeLessThanOrEqual(6);
+  });
+
+  it('takes no concealed frame for speech, and goes on after it as before', () => {
+    const audio = join(silence(0.5), clip, silence(1));
+    const play = (isConcealed: (at: number) => boolean): { states: string[]; active: number } => {
+      const extractor = new FeatureExtractor();
+      const detector = new SpeechDetector();
+      const states: string[] = [];
+      let active = 0;
+      const take: Parameters<SpeechDetector['process']>[1] = (output) => {
+        if (output.kind === 'change') states.push(output.state);
+        else if (output.frame.speech) active += 1;
+      };
+      for (let at = 0; at < audio.length; at += 320) {
+        const chunk = { startSample: at, samples: audio.subarray(at, at + 320), concealed: isConcealed(at), arrivalMs: 0 };
+        extractor.process(chunk, (frame) => {
+          detector.process(frame, take);
+        });
+      }
+      detector.flush(take);
+      return { states, active };
+    };
+    expect(play(() => true)).toEqual({ states: [], active: 0 });
+    const whole = play(() => false);
+    const lossy = play((at) => Math.floor(at / 320) % 10 === 9);
+    expect(lossy.states).toEqual(['start', 'end']);
+    expect(Math.abs(lossy.active - whole.active) / whole.active).toBeLessThan(0.1);
+  });
+
+  it('finds where clips begin and end, to 60 ms for most', async () => {
+    const folder = new URL('../../../assets/demo/', import.meta.url);
+    const names = readdirSync(folder).filter((name) => name.endsWith('.opus'));
+    const errors = { start: [] as number[], end: [] as number[] };
+    for (const name of names) {
+      const samples = await decodeOggOpus(readFileSync(new URL(name, folder)));
+      const labelled = utterancesOf(speechLabels(samples), 40);
+      if (labelled.length !== 1) continue;
+      const { changes } = detect(join(silence(0.5), samples, silence(1)));
+      const starts = changes.filter(({ state }) => state === 'start');
+      const ends = changes.filter(({ state }) => state === 'end');
+      errors.start.push(Math.abs((starts[0]?.frameIndex ?? Infinity) - 50 - labelled[0]!.start));
+      errors.end.push(Math.abs((ends.at(-1)?.frameIndex ?? Infinity) - 50 - labelled[0]!.end));
+    }
+    const near = (frames: readonly number[]): number => frames.filter((error) => error <= 6).length / frames.length;
+    expect(errors.start.length).toBeGreaterThan(40);
+    expect(near(errors.start)).toBeGreaterThan(0.75);
+    expect(near(errors.end)).toBeGreaterThan(0.65);
   });
 
   it('does not take the room for speech because concealment fades below its noise', () => {
