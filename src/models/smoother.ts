@@ -23,7 +23,10 @@ export interface SmoothingOptions {
 /** Options of a {@link Smoother}. */
 export interface SmootherOptions extends SmoothingOptions {
   readonly track: Segment['track'];
-  readonly manifest: Pick<ModelManifest, 'labels' | 'hopFrames' | 'hopSamples' | 'sampleRateHz' | 'uncertainBelow' | 'verdictTemperature' | 'verdictPower'>;
+  readonly manifest: Pick<
+    ModelManifest,
+    'labels' | 'hopFrames' | 'hopSamples' | 'sampleRateHz' | 'uncertainBelow' | 'verdictTemperature' | 'verdictPower'
+  >;
 }
 
 interface Utterance {

@@ -104,6 +104,17 @@ describe('riskCoverage', () => {
     expect(atUncertainBelow).toEqual({ confidence: 0.7, coverage: 0.5, accuracy: 1, uar: 1, accuracyBelow: 0 });
   });
 
+  it('weighs the windows of a verdict by their share of speech where the model says so', () => {
+    const clip = {
+      ...heardClip('a', 0, [
+        [60, 0.9],
+        [120, 0.2],
+      ]),
+      verdictPower: 2,
+    };
+    expect(verdictOf(clip).probabilities?.[0]).toBeCloseTo((0.25 * 0.9 + 0.2) / 1.25, 6);
+  });
+
   it('gives the mean of the windows as verdict', () => {
     expect(
       verdictOf(
