@@ -121,6 +121,26 @@ class Training(unittest.TestCase):
             self.assertLess(float((norm.running_mean - trainer.averaged.blocks[0].dilated.norm.running_mean).abs().min()), 1)
             self.assertAlmostEqual(float(other.model.stem[1].conv.weight.flatten(1).norm(dim=1).mean()), 1, places=4)
 
+    def test_averages_runs_of_the_same_speakers_alone(self):
+        first, _ = self.run_of("soup-1")
+        initial = {name: value.clone() for name, value in first.averaged.state_dict().items()}
+        for number, seed in ((2, 3), (3, 4)):
+            Trainer(replace(SMALL, seed=seed, epochs=1), self.train, self.folder / f"soup-{number}", initial=initial).run(report=lambda line: None)
+        known = {"train": sorted(set(self.train.speakers)), "test": sorted(set(self.test.speakers))}
+        runs = [self.folder / f"soup-{number}" for number in (2, 3)]
+        for run in runs:
+            (run / "speakers.json").write_text(json.dumps(known))
+        command = [sys.executable, "training/average.py", "--data", str(self.folder / "features"), "--out", str(self.folder / "soup"), "--runs", *map(str, runs)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        soup, *parts = (torch.load(run / "final.pt")["model"] for run in (self.folder / "soup", *runs))
+        name = "blocks.1.mix.weight"
+        self.assertTrue(torch.allclose(soup[name], (parts[0][name] + parts[1][name]) / 2, atol=1e-6))
+        # Averaged weights see other statistics than either network's.
+        self.assertGreater(int(soup["join.1.num_batches_tracked"]), 0)
+        self.assertTrue(all(torch.isfinite(value).all() for value in soup.values()))
+        (runs[1] / "speakers.json").write_text(json.dumps({"train": known["test"], "test": known["train"]}))
+        self.assertNotEqual(subprocess.run(command, cwd=ROOT, capture_output=True).returncode, 0)
+
     def test_windows_end_early_in_a_share_of_clips(self):
         heard, starts = torch.ones(400, 300), np.zeros(400, dtype=int)
         rng = np.random.default_rng(1)

@@ -110,6 +110,19 @@ class Trainer:
         settle(self.model, [self.inputs(index)[:2] for index in self.batches()[:batches]])
         self.averaged.load_state_dict(self.model.state_dict())
 
+    @torch.no_grad()
+    def measure_norms(self, batches=80):
+        """Measures the statistics of all batch norms anew, as after weights were averaged, with nothing dropped."""
+        norms = [module for module in self.model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+        self.model.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        for index in self.batches()[:batches]:
+            self.loss(index)
+        self.model.eval()
+
     def batches(self):
         """Indices of one epoch: each clip or a copy of it once, clips of like length together, in random order."""
         drawn = []
