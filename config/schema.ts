@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { logLevels } from '../src/log.ts';
 import { defaultOpusLibrary } from '../src/pipeline/opus-codec.ts';
+import { engineNames } from '../src/models/engine-entry.ts';
 import { opusLibraries } from '../src/pipeline/opus-engine.ts';
 
 const port = z.int().min(0).max(65_535);
@@ -44,16 +45,38 @@ const policy = z.strictObject({
 
 const model = z.strictObject({
   dir: z.string().min(1).default('assets/models/emonet').describe('Folder of the model, relative to the project.'),
-  engine: z.enum(['auto', 'cpu']).default('auto').describe('Inference engine; auto takes the first that loads.'),
+  engine: z
+    .enum(['auto', ...engineNames])
+    .default('auto')
+    .describe('Inference engine; auto takes the first that this machine can run, the CPU at last. See docs/gpu.md.'),
   threads: z.int().min(1).max(64).default(1).describe('Inference sessions, each in a thread of its own.'),
 });
 
-const pipeline = z.strictObject({
-  opusDecoder: z
-    .enum(opusLibraries)
-    .default(defaultOpusLibrary)
-    .describe('Build of libopus that decodes callers; opus-decoder has no FEC: what a lost packet held is then always made up.'),
-});
+const pipeline = z
+  .strictObject({
+    opusDecoder: z
+      .enum(opusLibraries)
+      .default(defaultOpusLibrary)
+      .describe('Build of libopus that decodes callers; opus-decoder has no FEC: what a lost packet held is then always made up.'),
+    minDelayMs: z
+      .int()
+      .min(0)
+      .max(1000)
+      .default(20)
+      .describe('Least time that a missing packet is waited for, ms. Packets in order never wait.'),
+    maxDelayMs: z.int().min(0).max(1000).default(200).describe('Most of it, ms; between the two the measured jitter decides.'),
+    skipSilence: z.boolean().default(true).describe('Whether packets of a silent participant are left undecoded, but for the last 200 ms.'),
+    unreliableAbove: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.25)
+      .describe('Share of lost and made-up speech above which a point or segment says that it is unreliable.'),
+  })
+  .refine(({ minDelayMs, maxDelayMs }) => minDelayMs <= maxDelayMs, {
+    path: ['maxDelayMs'],
+    error: 'Invalid delay: expected one of at least minDelayMs',
+  });
 
 const batching = z.strictObject({
   maxBatch: z.int().min(1).max(256).default(8).describe('Windows in a batch, at most.'),

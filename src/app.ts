@@ -105,15 +105,16 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
         ...(sfu.ready ? [] : ['media workers']),
         ...(store.ready ? [] : ['timeline store']),
       ];
-      return { ready: missing.length === 0, missing };
+      return { ready: missing.length === 0, missing, engine: emotion.engineName };
     };
     const staticHandler = web.handler.bind(web);
     const nodeId = `${hostname()}-${process.pid}`;
     const gateway = Gateway.create({ store, tokens, metrics, logger, nodeId, readiness, staticHandler, development, ingests: sfu.ingests });
     const openCall = gateway.openCall.bind(gateway);
-    const { opusDecoder } = config.pipeline;
+    const { minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
+    const audio = { ...pipeline, playoutDelay: { minDelayMs, maxDelayMs } };
     const meter = new MediaMeter(metrics);
-    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, opusDecoder });
+    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, audio });
     sfu.events$.subscribe((event) => {
       measurement.handle(event);
     });

@@ -1,20 +1,26 @@
 // Joins the stages: what the SFU reports becomes pipelines, scored windows, and the events of a call's timeline.
-import { type Subscription, tap as observe } from 'rxjs';
+import type { Subscription } from 'rxjs';
 import { messageOf, UndertoneError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { MediaMeter } from './media-meter.ts';
 import type { EmotionService } from './models/service.ts';
 import type { EmotionOutput } from './models/types.ts';
 import { callerPipeline } from './pipeline/caller-pipeline.ts';
-import { createDecoder } from './pipeline/codec.ts';
-import { createMediaCounts } from './pipeline/jitter-buffer.ts';
-import type { OpusLibrary } from './pipeline/opus-engine.ts';
+import { createDecoder, type DecoderChoice } from './pipeline/codec.ts';
+import type { AudioReceiverSettings } from './pipeline/audio-receiver.ts';
+import { MediaClock } from './pipeline/media-clock.ts';
+import { createMediaCounts, createMediaLevels } from './pipeline/media-counts.ts';
 import { sampleRateHz, type PipelineOutput } from './pipeline/types.ts';
 import type { Timeline } from './gateway/timeline.ts';
 import type { CallSummary } from './gateway/types.ts';
 import type { SfuEvent } from './sfu/events.ts';
 import type { AudioTap, ClosedReason, ParticipantInfo, TrackInfo } from './sfu/types.ts';
-import { TrackOrigin } from './track-origin.ts';
+
+/** How callers' audio is received. */
+export interface AudioSettings extends DecoderChoice, AudioReceiverSettings {
+  /** A verdict is unreliable where more of its speech was made up, 0 to 1. @default 0.25 */
+  readonly unreliableAbove?: number | undefined;
+}
 
 /** What {@link Measurement} joins. */
 export interface MeasurementOptions {
@@ -24,8 +30,7 @@ export interface MeasurementOptions {
   readonly meter: MediaMeter;
   readonly clock: { nowMs(): number };
   readonly logger: Logger;
-  /** The build of libopus that decodes Opus. @default 'libopus-wasm' */
-  readonly opusDecoder?: OpusLibrary;
+  readonly audio?: AudioSettings | undefined;
 }
 
 interface MeasuredCall {
@@ -38,11 +43,14 @@ interface MeasuredCall {
 interface MeasuredTrack {
   readonly call: MeasuredCall;
   readonly track: TrackInfo;
-  readonly origin: TrackOrigin;
+  readonly clock: MediaClock;
   subscription: Subscription | null;
 }
 
 const samplesPerMs = sampleRateHz / 1000;
+
+/** A quarter of the speech of a window made up moves its score by more than the next window does. */
+const defaultUnreliableAbove = 0.25;
 
 /**
  * Takes every event of the SFU and every output of the models. Wall time enters once for each track, when its first
@@ -115,24 +123,19 @@ export class Measurement {
   }
 
   #open(tap: AudioTap): void {
-    const { emotion, logger, meter, opusDecoder } = this.#options;
+    const { emotion, logger, meter, audio = {} } = this.#options;
     const { track } = tap;
     const call = this.#calls.get(track.callId);
     if (call === undefined) return;
-    const counts = createMediaCounts();
-    const measured: MeasuredTrack = { call, track, origin: new TrackOrigin(track.codec.clockRateHz), subscription: null };
+    const [counts, levels, clock] = [createMediaCounts(), createMediaLevels(), new MediaClock()];
+    const measured: MeasuredTrack = { call, track, clock, subscription: null };
     try {
-      const decoder = createDecoder(track.codec, { opusDecoder });
+      const decoder = createDecoder(track.codec, audio);
       emotion.openTrack(track);
       this.#tracks.set(track.trackId, measured);
-      meter.add(track.trackId, counts);
+      meter.add(track.trackId, counts, levels);
       measured.subscription = tap.rtp$
-        .pipe(
-          observe((packet) => {
-            measured.origin.arrived(packet);
-          }),
-          callerPipeline({ track, spec: emotion.frontEnd, decoder, counts }),
-        )
+        .pipe(callerPipeline({ track, spec: emotion.frontEnd, decoder, counts, levels, clock, ...audio }))
         .subscribe({
           next: (output) => {
             this.#take(measured, output);
@@ -199,15 +202,16 @@ export class Measurement {
       timeline.write({ type: 'gap', ...base, reason: output.gap.reason });
       return;
     }
-    const { label, confidence, probabilities } = output.kind === 'point' ? output.point : output.segment;
-    const said = { label, confidence, probabilities: byLabel(labels, probabilities) };
+    const { label, confidence, probabilities, concealedRatio } = output.kind === 'point' ? output.point : output.segment;
+    const unreliable = concealedRatio > (this.#options.audio?.unreliableAbove ?? defaultUnreliableAbove);
+    const said = { label, confidence, probabilities: byLabel(labels, probabilities), concealedRatio, unreliable };
     if (output.kind === 'segment') {
       timeline.write({ type: 'segment', ...base, ...said, points: output.segment.points });
       return;
     }
-    const { speechRatio, concealedRatio, hopSamples, arrivalMs } = output.point;
+    const { speechRatio, hopSamples, arrivalMs } = output.point;
     const hopMs = hopSamples / samplesPerMs;
-    timeline.write({ type: 'point', ...base, ...said, speechRatio, concealedRatio, hopMs, arrivedAtUnixMs: arrivalMs });
+    timeline.write({ type: 'point', ...base, ...said, speechRatio, hopMs, arrivedAtUnixMs: arrivalMs });
   }
 
   /** Writes of a participant at once, or, while their last scores are awaited, after those. */
@@ -245,7 +249,7 @@ export class Measurement {
 }
 
 function mediaMs(measured: MeasuredTrack, sample: number): number {
-  return Math.max(0, Math.round(measured.origin.fix() - measured.call.openedAtUnixMs + sample / samplesPerMs));
+  return Math.max(0, Math.round(measured.clock.wallMsOf(sample) - measured.call.openedAtUnixMs));
 }
 
 function byLabel(labels: readonly string[], probabilities: Float32Array): Record<string, number> {

@@ -1,17 +1,18 @@
 // Carries the media counts of open tracks over into the server's metrics.
 import type { Metrics } from './metrics.ts';
-import { createMediaCounts } from './pipeline/jitter-buffer.ts';
-import type { MediaCounts } from './pipeline/types.ts';
+import { createMediaCounts } from './pipeline/media-counts.ts';
+import type { MediaCounts, MediaLevels } from './pipeline/types.ts';
 
 const fates = ['received', 'played', 'late', 'duplicate', 'malformed', 'ignored', 'overflow', 'lost'] as const;
 
 /** Adds what tracks counted since the last time to the counters: when metrics are read, and when a track ends. */
 export class MediaMeter {
   readonly #metrics: Metrics;
-  readonly #tracks = new Map<string, { readonly counts: MediaCounts; readonly reported: MediaCounts }>();
+  readonly #tracks = new Map<string, { readonly counts: MediaCounts; readonly reported: MediaCounts; readonly levels: MediaLevels }>();
 
   readonly #collect = (): void => {
     for (const trackId of this.#tracks.keys()) this.#report(trackId);
+    this.#reportLevels();
   };
 
   constructor(metrics: Metrics) {
@@ -19,8 +20,8 @@ export class MediaMeter {
   }
 
   /** Begins to report the counts of a track. */
-  add(trackId: string, counts: MediaCounts): void {
-    this.#tracks.set(trackId, { counts, reported: createMediaCounts() });
+  add(trackId: string, counts: MediaCounts, levels: MediaLevels): void {
+    this.#tracks.set(trackId, { counts, reported: createMediaCounts(), levels });
     this.#metrics.beforeCollect.add(this.#collect);
   }
 
@@ -28,7 +29,22 @@ export class MediaMeter {
   remove(trackId: string): void {
     this.#report(trackId);
     this.#tracks.delete(trackId);
-    if (this.#tracks.size === 0) this.#metrics.beforeCollect.delete(this.#collect);
+    if (this.#tracks.size > 0) return;
+    this.#metrics.beforeCollect.delete(this.#collect);
+    this.#reportLevels();
+  }
+
+  /** The mean over the open tracks and the highest of them. */
+  #reportLevels(): void {
+    const levels = [...this.#tracks.values()].map((track) => track.levels);
+    for (const [gauge, name] of [
+      [this.#metrics.jitterMs, 'jitterMs'],
+      [this.#metrics.playoutDelayMs, 'playoutDelayMs'],
+    ] as const) {
+      const values = levels.map((level) => level[name]);
+      gauge.set({ of: 'mean' }, values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length));
+      gauge.set({ of: 'max' }, Math.max(0, ...values));
+    }
   }
 
   #report(trackId: string): void {
@@ -39,6 +55,7 @@ export class MediaMeter {
     this.#metrics.decodeErrors.inc(counts.decodeErrors - reported.decodeErrors);
     this.#metrics.concealedSamples.inc(counts.concealedSamples - reported.concealedSamples);
     this.#metrics.recoveredSamples.inc(counts.recoveredSamples - reported.recoveredSamples);
+    this.#metrics.skippedSamples.inc(counts.skippedSamples - reported.skippedSamples);
     Object.assign(reported, counts, { lost: Math.max(counts.lost, reported.lost) });
   }
 }

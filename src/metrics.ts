@@ -42,6 +42,26 @@ export function createMetrics() {
       help: "Samples at 16 kHz of lost packets that the next packet's FEC held",
       registers,
     }),
+    /** Silence that was not decoded. */
+    skippedSamples: new Counter({
+      name: 'undertone_skipped_samples_total',
+      help: 'Samples at 16 kHz of silent packets that were not decoded',
+      registers,
+    }),
+    /** Interarrival jitter over the open taps. */
+    jitterMs: new Gauge({
+      name: 'undertone_rtp_jitter_ms',
+      help: 'Interarrival jitter (RFC 3550) over the open taps, ms',
+      labelNames: ['of'] as const,
+      registers,
+    }),
+    /** How long missing packets are waited for, over the open taps. */
+    playoutDelayMs: new Gauge({
+      name: 'undertone_playout_delay_ms',
+      help: 'How long missing packets are waited for, over the open taps, ms',
+      labelNames: ['of'] as const,
+      registers,
+    }),
     /** Windows by fate. */
     windows: new Counter({
       name: 'undertone_windows_total',
@@ -60,6 +80,13 @@ export function createMetrics() {
     }),
     /** Run time of a batch. */
     inferenceMs: new Histogram({ name: 'undertone_inference_ms', help: 'Run time of a batch, ms', buckets: latencyBucketsMs, registers }),
+    /** Inference threads by the engine in force. */
+    inferenceThreads: new Gauge({
+      name: 'undertone_inference_threads',
+      help: 'Inference threads by the engine in force',
+      labelNames: ['engine'] as const,
+      registers,
+    }),
     /** From the arrival of a window's last packet to its event written to the timeline. */
     arrivalToEventMs: new Histogram({
       name: 'undertone_arrival_to_event_ms',

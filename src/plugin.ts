@@ -4,7 +4,7 @@ import { UndertoneError } from './errors.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { createLogger, type Logger } from './log.ts';
 import { MediaMeter } from './media-meter.ts';
-import { Measurement } from './measurement.ts';
+import { Measurement, type AudioSettings } from './measurement.ts';
 import type { Metrics } from './metrics.ts';
 import type { EmotionService } from './models/service.ts';
 import type { CallClosedReason } from './sfu/events.ts';
@@ -23,6 +23,8 @@ export interface UndertoneOptions {
   readonly logger?: Logger;
   /** @default systemClock */
   readonly clock?: Clock;
+  /** How callers' audio is received. */
+  readonly audio?: AudioSettings;
 }
 
 /** One of the host's calls. */
@@ -53,7 +55,7 @@ export class Undertone {
   #closed: Promise<void> | undefined;
 
   constructor(options: UndertoneOptions) {
-    const { emotion, gateway, decide, metrics, logger = createLogger('silent'), clock = systemClock } = options;
+    const { emotion, gateway, decide, metrics, logger = createLogger('silent'), clock = systemClock, audio } = options;
     this.#clock = clock;
     this.#taps = new TapManager({ decide, clock });
     this.#measurement = new Measurement({
@@ -62,6 +64,7 @@ export class Undertone {
       meter: new MediaMeter(metrics),
       clock,
       logger,
+      audio,
     });
     this.#taps.events$.subscribe((event) => {
       this.#measurement.handle(event);

@@ -8,6 +8,8 @@ export interface Verdict {
   readonly confidence: number;
   /** Of every class; null where only the verdict is known. */
   readonly probabilities: Readonly<Record<string, number>> | null;
+  /** Too much of what was said was lost on the way. */
+  readonly unreliable?: boolean;
 }
 
 /** What an overlay shows. */
@@ -103,8 +105,8 @@ function reduceParticipant(participant: ParticipantState, event: ParticipantEven
     case 'segment': {
       // What was under way when measuring stopped is shown to nobody.
       if (!participant.measured) return participant;
-      const { label, confidence, probabilities } = event;
-      return { ...participant, heard: true, current: { label, confidence, probabilities } };
+      const { label, confidence, probabilities, unreliable } = event;
+      return { ...participant, heard: true, current: { label, confidence, probabilities, unreliable } };
     }
     case 'gap':
       return participant;
@@ -113,7 +115,8 @@ function reduceParticipant(participant: ParticipantState, event: ParticipantEven
 
 function participantOf(summary: ParticipantSummary): ParticipantState {
   const { participantId, role, present, measured, reason, speaking, current } = summary;
-  const verdict = current === null ? null : { label: current.label, confidence: current.confidence, probabilities: null };
+  const verdict =
+    current === null ? null : { label: current.label, confidence: current.confidence, probabilities: null, unreliable: current.unreliable };
   return { participantId, role, present, measured, reason, speaking, heard: speaking || verdict !== null, current: verdict };
 }
 

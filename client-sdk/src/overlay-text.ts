@@ -59,7 +59,8 @@ export function overlayText(state: OverlayState): OverlayText {
     case 'emotion': {
       const title = labelText(state.label);
       const likeliest = state.label === uncertainLabel ? leading(state.probabilities) : null;
-      const detail = likeliest === null ? '' : `Perhaps ${labelText(likeliest).toLowerCase()}`;
+      const detail =
+        state.unreliable === true ? 'Bad connection' : likeliest === null ? '' : `Perhaps ${labelText(likeliest).toLowerCase()}`;
       const sure = `${percentText(state.confidence)} confidence`;
       return { title, detail, spoken: `Emotion ${title.toLowerCase()}${detail === '' ? '' : `, ${detail.toLowerCase()}`}, ${sure}` };
     }

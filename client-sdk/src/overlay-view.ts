@@ -53,7 +53,7 @@ export function createOverlayView(root: ShadowRoot, host: HTMLElement): OverlayV
       const measured = state.kind !== 'connecting' && state.kind !== 'not-measured';
       panel.dataset['kind'] = state.kind;
       panel.toggleAttribute('data-measured', measured);
-      panel.toggleAttribute('data-uncertain', emotion?.label === uncertainLabel);
+      panel.toggleAttribute('data-uncertain', emotion !== null && (emotion.label === uncertainLabel || emotion.unreliable === true));
       tint(panel, emotion?.label ?? null);
       sign.set(state.kind === 'emotion' ? emotionSign(state.label) : stateSigns[state.kind]);
       title.textContent = text.title;

@@ -47,10 +47,10 @@ function reduceParticipant(
     case 'speech':
       return before?.measured === true ? { ...before, speaking: event.state === 'start' } : before;
     case 'point':
-    case 'segment':
-      return before?.measured === true
-        ? { ...before, current: { atMs: event.atMs, label: event.label, confidence: event.confidence } }
-        : before;
+    case 'segment': {
+      const { atMs, label, confidence, unreliable } = event;
+      return before?.measured === true ? { ...before, current: { atMs, label, confidence, unreliable } } : before;
+    }
     case 'gap':
       return before;
   }

@@ -33,7 +33,10 @@ export interface EventBodies {
     /** Every class, in the manifest's order; sums to 1. */
     readonly probabilities: Readonly<Record<string, number>>;
     readonly speechRatio: number;
+    /** Share of the window's speech that was lost on the way and made up, 0 to 1. */
     readonly concealedRatio: number;
+    /** More was made up than the server's `pipeline.unreliableAbove`: the verdict says little. */
+    readonly unreliable: boolean;
     readonly hopMs: number;
     /** Wall time at which the window's last packet arrived, ms since the Unix epoch; for latency figures alone. */
     readonly arrivedAtUnixMs: number;
@@ -45,6 +48,9 @@ export interface EventBodies {
     readonly confidence: number;
     readonly probabilities: Readonly<Record<string, number>>;
     readonly points: number;
+    /** Mean over its points. */
+    readonly concealedRatio: number;
+    readonly unreliable: boolean;
   };
   /** Media that should have been scored and was not. */
   gap: ByParticipant & { readonly startMs: number; readonly reason: 'overload' | 'engine' | 'media' };
@@ -69,7 +75,7 @@ export interface ParticipantSummary {
   readonly reason: string;
   readonly speaking: boolean;
   /** The latest point since speech last began, or the latest segment; null before the first and once measuring stopped. */
-  readonly current: { readonly atMs: number; readonly label: string; readonly confidence: number } | null;
+  readonly current: { readonly atMs: number; readonly label: string; readonly confidence: number; readonly unreliable: boolean } | null;
 }
 
 /** A call as `GET /v1/calls` lists it. */

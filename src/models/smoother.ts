@@ -41,6 +41,7 @@ interface Utterance {
   /** Of the posteriors, weighted, and of the weights. */
   readonly sum: Float64Array;
   weight: number;
+  concealedSum: number;
   lastPointEndSample: number | null;
 }
 
@@ -101,6 +102,7 @@ export class Smoother {
     for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + weight * probability;
     utterance.weight += weight;
     utterance.points += 1;
+    utterance.concealedSum += window.concealedRatio;
     const smoothed = this.#smooth(probabilities, window.endSample, utterance);
     const held = this.#hysteresis.next(smoothed);
     const hopSamples = utterance.lastPointEndSample === null ? this.#hopSamples : window.endSample - utterance.lastPointEndSample;
@@ -132,6 +134,7 @@ export class Smoother {
         points: 0,
         sum: new Float64Array(manifest.labels.length),
         weight: 0,
+        concealedSum: 0,
         lastPointEndSample: null,
       };
     }
@@ -186,11 +189,20 @@ export class Smoother {
   }
 
   #segment(utterance: Utterance): Segment[] {
-    const { lastPointEndSample, endSample, startSample, sum, weight, points } = utterance;
+    const { lastPointEndSample, endSample, startSample, sum, weight, points, concealedSum } = utterance;
     if (points === 0 || lastPointEndSample === null || endSample === null) return [];
     const mean = sum.map((value) => value / weight);
     const sure = sharpen(mean, this.#options.manifest.verdictTemperature);
-    return [{ track: this.#options.track, startSample, endSample, ...this.#verdict(sure, leader(sure)), points }];
+    return [
+      {
+        track: this.#options.track,
+        startSample,
+        endSample,
+        ...this.#verdict(sure, leader(sure)),
+        points,
+        concealedRatio: concealedSum / points,
+      },
+    ];
   }
 
   #verdict(values: Float64Array, index: number): { label: string; confidence: number; probabilities: Float32Array } {

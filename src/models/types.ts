@@ -122,6 +122,8 @@ export interface Segment {
   /** Weighted mean of the posteriors of the utterance's windows, sharpened: see the manifest's `verdictPower` and `verdictTemperature`. */
   readonly probabilities: Float32Array;
   readonly points: number;
+  /** Mean over those windows. */
+  readonly concealedRatio: number;
 }
 
 /** Media of an utterance that should have been scored and was not. Several lost windows in a row make one gap. */

@@ -1,7 +1,7 @@
 // Turns playout items into PCM: packets are decoded, losses concealed, silence filled in.
 import type { Emit, Processor } from '../processor.ts';
 import type { AudioDecoder } from './audio-decoder.ts';
-import { createMediaCounts } from './jitter-buffer.ts';
+import { createMediaCounts } from './media-counts.ts';
 import type { MediaCounts, PcmChunk, PlayoutItem } from './types.ts';
 
 /** Options of a {@link Decoder}. */
@@ -44,7 +44,7 @@ export class Decoder implements Processor<PlayoutItem, PcmChunk> {
     switch (item.kind) {
       case 'packet':
         this.#lostSamples = 0;
-        this.#decode(item.payload, item, emit);
+        this.#decode(item, emit);
         return;
       case 'lost':
         this.#fill(item, emit);
@@ -63,8 +63,12 @@ export class Decoder implements Processor<PlayoutItem, PcmChunk> {
     this.#decoder.close();
   }
 
-  #decode(payload: Uint8Array, item: PlayoutItem, emit: Emit<PcmChunk>): void {
-    const { samples, concealed } = this.#decoder.decode(payload);
+  #decode(item: Extract<PlayoutItem, { kind: 'packet' }>, emit: Emit<PcmChunk>): void {
+    const { samples, concealed } = this.#decoder.decode(item.payload);
+    if (item.warmUp === true) {
+      emitSilence(item.startSample, item.sampleCount, item.arrivalMs, false, emit);
+      return;
+    }
     if (concealed) {
       this.counts.decodeErrors++;
       this.counts.concealedSamples += item.sampleCount;

@@ -14,6 +14,13 @@ export const energyFloor = 1e-7;
 const fftSize = 512;
 const lowHz = 40;
 const highHz = 7800;
+const half = melBands / 2;
+
+// Tables, and a transform that keeps nothing between two calls: shared by all callers of a thread.
+const fft = new FFT(fftSize);
+const window = hann(frameSamples);
+const filters = melFilterBank({ bands: melBands, fftSize, sampleRateHz, lowHz, highHz });
+const dct = foldedDct();
 
 /** A frame before voice activity is known. The arrays are reused: copy what must outlive `emit`. */
 export type RawFrame = Omit<FeatureFrame, 'speech'>;
@@ -27,16 +34,14 @@ export type RawFrame = Omit<FeatureFrame, 'speech'>;
  * Chunks must follow one another without hole or overlap from sample 0; RangeError otherwise.
  */
 export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
-  readonly #fft = new FFT(fftSize);
-  readonly #window = hann(frameSamples);
-  readonly #filters = melFilterBank({ bands: melBands, fftSize, sampleRateHz, lowHz, highHz });
-  readonly #dct = dctMatrix(melBands, mfccCount);
   readonly #pending = new Float32Array(frameSamples);
   readonly #input = new Float64Array(fftSize);
   readonly #spectrum = new Float64Array(2 * fftSize);
   readonly #power = new Float64Array(fftSize / 2);
   readonly #logMel = new Float32Array(melBands);
   readonly #mfcc = new Float32Array(mfccCount);
+  readonly #sums = new Float64Array(half);
+  readonly #differences = new Float64Array(half);
   #filled = 0;
   #nextSample = 0;
   #nextIndex = 0;
@@ -97,9 +102,8 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   #analyse(): void {
     const input = this.#input;
     const pending = this.#pending;
-    const window = this.#window;
     for (let i = 0; i < frameSamples; i += 1) input[i] = (pending[i] ?? 0) * (window[i] ?? 0);
-    this.#fft.realTransform(this.#spectrum, input);
+    fft.realTransform(this.#spectrum, input);
     const spectrum = this.#spectrum;
     const power = this.#power;
     for (let bin = 0; bin < power.length; bin += 1) {
@@ -108,7 +112,7 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
       power[bin] = re * re + im * im;
     }
     for (let band = 0; band < melBands; band += 1) {
-      const filter = this.#filters[band];
+      const filter = filters[band];
       if (filter === undefined) break;
       const { firstBin, weights } = filter;
       let energy = 0;
@@ -116,11 +120,17 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
       this.#logMel[band] = Math.log(Math.max(energy, energyFloor));
     }
     const logMel = this.#logMel;
-    const dct = this.#dct;
+    const [sums, differences] = [this.#sums, this.#differences];
+    for (let n = 0; n < half; n += 1) {
+      const [low, high] = [logMel[n] ?? 0, logMel[melBands - 1 - n] ?? 0];
+      sums[n] = low + high;
+      differences[n] = low - high;
+    }
     for (let k = 0; k < mfccCount; k += 1) {
-      const row = k * melBands;
+      const folded = k % 2 === 0 ? sums : differences;
+      const row = k * half;
       let sum = 0;
-      for (let n = 0; n < melBands; n += 1) sum += (dct[row + n] ?? 0) * (logMel[n] ?? 0);
+      for (let n = 0; n < half; n += 1) sum += (dct[row + n] ?? 0) * (folded[n] ?? 0);
       this.#mfcc[k] = sum;
     }
   }
@@ -128,4 +138,13 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
 
 function hann(length: number): Float64Array {
   return Float64Array.from({ length }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / length));
+}
+
+/**
+ * The cosine transform's left half, `[mfccCount][half]` row-major: even rows are symmetric and odd ones antisymmetric, so each
+ * works on the sums or the differences of mirrored bands.
+ */
+function foldedDct(): Float64Array {
+  const whole = dctMatrix(melBands, mfccCount);
+  return Float64Array.from({ length: mfccCount * half }, (_, i) => whole[Math.floor(i / half) * melBands + (i % half)] ?? 0);
 }

@@ -94,6 +94,17 @@ export function createG711Decoder(law: 'pcmu' | 'pcma'): AudioDecoder {
   };
 }
 
+/** Level of a payload, dBov: 0 for a square wave at full scale (RFC 6464), -127 for digital silence. */
+export function g711LevelDbov(law: 'pcmu' | 'pcma', payload: Uint8Array): number {
+  const table = tables[law];
+  let energy = 0;
+  for (const code of payload) {
+    const sample = table[code] ?? 0;
+    energy += sample * sample;
+  }
+  return Math.max(-127, 10 * Math.log10(energy / Math.max(1, payload.length) + 1e-13));
+}
+
 /** Two samples out for each one in; `input` begins with the history. */
 function interpolate(input: Float32Array, count: number): Float32Array {
   const output = new Float32Array(2 * count);

@@ -52,10 +52,27 @@ export function opusFrameSamples(toc: number): number {
 export function opusFecSamples(payload: Uint8Array): number {
   const info = parseOpusPacket(payload);
   if (info === null || info.mode === 'celt') return 0;
-  // The range coder codes bits of even odds as they are, from the top: a voice bit for each SILK frame, then that of LBRR.
-  const silkFrames = Math.max(1, info.frameSamples / silkFrameSamples);
   const first = payload[firstFrameAt(payload)] ?? 0;
-  return ((first >> (7 - silkFrames)) & 1) === 1 ? info.frameSamples : 0;
+  return ((first >> (7 - silkFramesOf(info))) & 1) === 1 ? info.frameSamples : 0;
+}
+
+/**
+ * Whether the encoder heard a voice in this packet, by the voice bits of its SILK frames (RFC 6716, section 4.2.3); null
+ * where it does not say: CELT has no such bits, and those of several frames or of a stereo pair are not looked for.
+ */
+export function opusVoiceActivity(payload: Uint8Array): boolean | null {
+  const info = parseOpusPacket(payload);
+  if (info === null || info.mode === 'celt' || info.stereo || info.frameCount > 1) return null;
+  const first = payload[firstFrameAt(payload)];
+  return first === undefined ? null : first >> (8 - silkFramesOf(info)) !== 0;
+}
+
+/**
+ * SILK frames in a frame of Opus. The range coder codes bits of even odds as they are, from the top: a voice bit for each
+ * of them, then that of LBRR.
+ */
+function silkFramesOf(info: OpusPacketInfo): number {
+  return Math.max(1, info.frameSamples / silkFrameSamples);
 }
 
 function kindOf(config: number): Pick<OpusPacketInfo, 'mode' | 'bandwidth'> {

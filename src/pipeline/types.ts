@@ -29,7 +29,14 @@ interface PlayoutSpan {
 
 /** What a jitter buffer emits: spans that follow one another without hole or overlap. */
 export type PlayoutItem =
-  | (PlayoutSpan & { readonly kind: 'packet'; readonly payload: Uint8Array })
+  | (PlayoutSpan & {
+      readonly kind: 'packet';
+      readonly payload: Uint8Array;
+      /** RFC 6464: 0 (loudest) to -127 dBov. */
+      readonly audioLevelDbov?: number;
+      /** Decoded for the decoder's sake alone: nobody heard what came before it, so its own sound is left out. */
+      readonly warmUp?: boolean;
+    })
   /** `next` is the payload of the packet that follows the lost media without a hole, in which FEC may be. */
   | (PlayoutSpan & { readonly kind: 'lost'; readonly next?: Uint8Array })
   | (PlayoutSpan & { readonly kind: 'dtx' });
@@ -122,6 +129,16 @@ export interface MediaCounts {
   concealedSamples: number;
   /** Samples of lost packets that were decoded from the FEC in the next; they are not among those concealed. */
   recoveredSamples: number;
+  /** Samples of silent packets that were not decoded; the packets are among those played. */
+  skippedSamples: number;
+}
+
+/** How a caller's packets come, as of the newest one. */
+export interface MediaLevels {
+  /** Interarrival jitter (RFC 3550, 6.4.1), ms. */
+  jitterMs: number;
+  /** How long a missing packet is waited for, ms. */
+  playoutDelayMs: number;
 }
 
 /** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra. */

@@ -1,5 +1,6 @@
 // Plain RTP from a telephone exchange: a port for each participant, from the policy's yes to their last packet.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { types } from 'mediasoup';
 import type { Observable } from 'rxjs';
 import { messageOf, UndertoneError } from '../errors.ts';
@@ -34,6 +35,8 @@ interface Ingest {
   finder: SsrcFinder | undefined;
   endpoint: PlainEndpoint | undefined;
   packets: number;
+  /** Of anything that came to the port, as of the last check. */
+  bytes: number;
   idleSinceMs: number;
   checking: boolean;
   released: boolean;
@@ -41,7 +44,14 @@ interface Ingest {
 
 /** How often the idle are looked for, in a part of the time that they may be idle. */
 const checksPerTimeout = 4;
-const longestCheckMs = 5_000;
+const longestCheckMs = 2_000;
+
+/** More than RTCP alone sends between two checks, and less than any codec does. */
+const anotherStreamBytes = 1000;
+
+/** How often, and how long apart, it is tried to take a port back that mediasoup has just been told to give up. */
+const takeBackTries = 20;
+const takeBackMs = 50;
 
 /** The ingests of this node. An ingest lives as long as its participant: closing one removes the other. */
 export class Ingests {
@@ -144,7 +154,15 @@ export class Ingests {
 
   async #listen(found: Pick<Ingest, 'request' | 'payloadType' | 'joined'>): Promise<Ingest> {
     const { request, payloadType } = found;
-    const base = { ...found, ingestId: randomUUID(), packets: 0, idleSinceMs: performance.now(), checking: false, released: false };
+    const base = {
+      ...found,
+      ingestId: randomUUID(),
+      packets: 0,
+      bytes: 0,
+      idleSinceMs: performance.now(),
+      checking: false,
+      released: false,
+    };
     const { ssrc } = request;
     if (ssrc === undefined) {
       const { port, opened } = await this.#ports.open((at) => findSsrc(this.#options.listenIp, at, payloadType));
@@ -184,13 +202,18 @@ export class Ingests {
     if (ingest.checking) return;
     ingest.checking = true;
     try {
-      const packets = await this.#packetsOf(ingest);
+      const { packets, bytes } = await this.#receivedOf(ingest);
+      const others = bytes - ingest.bytes;
+      ingest.bytes = bytes;
       if (packets !== ingest.packets) {
         ingest.packets = packets;
         ingest.idleSinceMs = performance.now();
+      } else if (packets > 0 && others > anotherStreamBytes && ingest.request.ssrc === undefined) {
+        await this.#learnAnew(ingest);
       }
-    } catch {
+    } catch (error) {
       // The media is gone, or about to be; its end is told by an event.
+      this.#context.logger.debug({ ingestId: ingest.ingestId, err: messageOf(error) }, 'An ingest could not be looked after');
     } finally {
       ingest.checking = false;
     }
@@ -200,11 +223,40 @@ export class Ingests {
     this.delete(ingest.ingestId);
   }
 
-  /** Of the stream alone: whatever else comes to the port does not keep an ingest open. */
-  async #packetsOf({ endpoint, joined }: Ingest): Promise<number> {
-    if (endpoint === undefined) return 0;
+  /** Packets of the stream alone, for whatever else comes to the port does not keep an ingest open; and bytes of all. */
+  async #receivedOf({ endpoint, joined }: Ingest): Promise<{ packets: number; bytes: number }> {
+    if (endpoint === undefined) return { packets: 0, bytes: 0 };
     const stats: types.ProducerStat[] = (await joined.participant.producer(endpoint.producerId)?.getStats()) ?? [];
-    return stats.reduce((sum, { packetCount }) => sum + packetCount, 0);
+    const port = await endpoint.transport.getStats();
+    return {
+      packets: stats.reduce((sum, { packetCount }) => sum + packetCount, 0),
+      bytes: port.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0),
+    };
+  }
+
+  /**
+   * The exchange goes on with another stream (a transfer, a call taken off hold): its name is learned as the first one's was,
+   * from the same host alone. The participant stays; their track is a new one.
+   */
+  async #learnAnew(ingest: Ingest): Promise<void> {
+    const { endpoint, port, payloadType } = ingest;
+    if (endpoint === undefined) return;
+    const fromIp = endpoint.transport.tuple.remoteIp;
+    this.#context.logger.info({ ingestId: ingest.ingestId }, 'An ingest is sent another stream and learns its SSRC');
+    endpoint.transport.close();
+    Object.assign(ingest, { endpoint: undefined, ssrc: null, packets: 0, bytes: 0 });
+    for (let tries = 1; !ingest.released; tries += 1) {
+      try {
+        ingest.finder = await findSsrc(this.#options.listenIp, port, payloadType, fromIp);
+        break;
+      } catch (error) {
+        if (tries === takeBackTries) throw error;
+        await sleep(takeBackMs);
+      }
+    }
+    const { finder } = ingest;
+    if (ingest.released) await finder?.close();
+    else if (finder !== undefined) void this.#learn(ingest, finder);
   }
 
   #onLeft({ callId, participantId }: { readonly callId: string; readonly participantId: string }): void {

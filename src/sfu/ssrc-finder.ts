@@ -13,8 +13,11 @@ export interface SsrcFinder {
 
 const headerBytes = 12;
 
-/** Binds the port. Rejects with Node's error where that fails. */
-export async function findSsrc(ip: string, port: number, payloadType: number): Promise<SsrcFinder> {
+/**
+ * Binds the port. Rejects with Node's error where that fails.
+ * @param fromIp the only address whose packets count @default any
+ */
+export async function findSsrc(ip: string, port: number, payloadType: number, fromIp?: string): Promise<SsrcFinder> {
   const socket = createSocket(isIPv6(ip) ? 'udp6' : 'udp4');
   socket.bind({ address: ip, port, exclusive: true });
   try {
@@ -26,7 +29,8 @@ export async function findSsrc(ip: string, port: number, payloadType: number): P
   // Errors of a datagram are the network's; the next one may arrive.
   socket.on('error', () => undefined);
   const found = new Promise<number>((resolve) => {
-    socket.on('message', (packet) => {
+    socket.on('message', (packet, { address }) => {
+      if (fromIp !== undefined && address !== fromIp) return;
       const ssrc = ssrcOf(packet, payloadType);
       if (ssrc !== undefined) resolve(ssrc);
     });

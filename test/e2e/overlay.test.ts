@@ -68,6 +68,7 @@ describe('states', () => {
     [{ kind: 'silence', last: null }, ['Silence'], 'Emotion measured: silence'],
     [emotion, ['Happiness', '70%'], 'Emotion happiness, 70% confidence'],
     [{ ...emotion, label: 'uncertain', confidence: 0.3 }, ['Uncertain', 'Perhaps happiness', '30%'], 'perhaps happiness, 30% confidence'],
+    [{ ...emotion, unreliable: true }, ['Happiness', 'Bad connection', '70%'], 'Emotion happiness, bad connection, 70% confidence'],
     [{ ...emotion, label: 'boredom' }, ['Boredom', '70%'], 'Emotion boredom, 70% confidence'],
   ])('shows %o', async (state, visible, spoken) => {
     await openPage();
@@ -170,7 +171,7 @@ describe('with a client', () => {
     call.append({ type: 'speech', atMs: 10, participantId: 'a', state: 'start' });
     call.append({
       ...{ type: 'point', atMs: 20, participantId: 'a', startMs: 0, label: 'happiness', confidence: 0.7, probabilities },
-      ...{ speechRatio: 1, concealedRatio: 0, hopMs: 250, arrivedAtUnixMs: 0 },
+      ...{ speechRatio: 1, concealedRatio: 0, unreliable: false, hopMs: 250, arrivedAtUnixMs: 0 },
     });
     await a.getByText('Happiness', { exact: true }).first().waitFor();
     expect(await b.getByText('Listening', { exact: true }).isVisible()).toBe(true);

@@ -30,7 +30,7 @@ afterEach(async () => {
 const probabilities = { anger: 0.1, happiness: 0.7, sadness: 0.2 };
 const point = (participantId: string, atMs: number, label = 'happiness'): ScriptedEvent => ({
   ...{ type: 'point', participantId, atMs, startMs: 0, label, confidence: 0.7, probabilities },
-  ...{ speechRatio: 1, concealedRatio: 0, hopMs: 250, arrivedAtUnixMs: 0 },
+  ...{ speechRatio: 1, concealedRatio: 0, unreliable: false, hopMs: 250, arrivedAtUnixMs: 0 },
 });
 
 const tile = (name: string) => page.locator('.tile', { hasText: name });

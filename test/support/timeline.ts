@@ -19,6 +19,7 @@ export function point(participantId: string, atMs: number, label = 'happiness'):
     probabilities: { anger: 0.05, happiness: 0.75, neutral: 0.1, sadness: 0.1 },
     speechRatio: 1,
     concealedRatio: 0,
+    unreliable: false,
     hopMs: 250,
     arrivedAtUnixMs: systemClock.nowMs(),
   };
@@ -33,6 +34,8 @@ export function segment(participantId: string, atMs: number, label = 'sadness'):
     label,
     confidence: 0.5,
     probabilities: { sadness: 0.5, neutral: 0.5 },
+    concealedRatio: 0,
+    unreliable: false,
     points: 4,
   };
 }

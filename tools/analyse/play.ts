@@ -10,7 +10,7 @@ import type { SmoothingOptions } from '../../src/models/smoother.ts';
 import type { EmotionOutput, Engine, EngineWindow } from '../../src/models/types.ts';
 import type { FeatureWindow, PipelineOutput, SpeechChange } from '../../src/pipeline/types.ts';
 import type { Track } from '../../src/pipeline/window-assembler.ts';
-import { FrontEnd, type DecoderOf, type HeardFrame } from './front-end.ts';
+import { OfflineFrontEnd, type DecoderOf, type HeardFrame } from './front-end.ts';
 import type { Media } from './media.ts';
 
 /** One caller to play. */
@@ -115,11 +115,11 @@ export async function play(options: PlayOptions): Promise<void> {
 class Playing {
   readonly track: Track;
   readonly #media: AsyncIterator<Media>;
-  readonly #frontEnd: FrontEnd;
+  readonly #frontEnd: OfflineFrontEnd;
   readonly #outputs: PipelineOutput[];
   #ended = false;
 
-  private constructor(track: Track, media: AsyncIterator<Media>, frontEnd: FrontEnd, outputs: PipelineOutput[]) {
+  private constructor(track: Track, media: AsyncIterator<Media>, frontEnd: OfflineFrontEnd, outputs: PipelineOutput[]) {
     this.track = track;
     this.#media = media;
     this.#frontEnd = frontEnd;
@@ -139,7 +139,7 @@ class Playing {
       },
       onFrame: onFrame === undefined ? undefined : (frame: HeardFrame) => onFrame(track, frame),
     };
-    const frontEnd = await FrontEnd.open(track, spec, receiver, decoderOf);
+    const frontEnd = await OfflineFrontEnd.open(track, spec, receiver, decoderOf);
     return new Playing(track, media()[Symbol.asyncIterator](), frontEnd, outputs);
   }
 

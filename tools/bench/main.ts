@@ -1,19 +1,23 @@
 // Runs the benchmarks: `npm run bench -- [--only NAME] [--seconds N] [--json FILE]`. Exits with 1 where a requirement is not met.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { measureEngines } from './engines.ts';
 import { measureInference } from './inference.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
 import { measureLoss, measureOpus } from './opus.ts';
 import { measureMemory } from './memory.ts';
+import { measureSkip } from './skip.ts';
 import { measureStages } from './stages.ts';
 import { measureStreaming } from './streaming.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
+  skip: measureSkip,
   opus: measureOpus,
   loss: measureLoss,
   inference: measureInference,
+  engines: measureEngines,
   streaming: measureStreaming,
   memory: measureMemory,
   latency: measureLatency,

@@ -18,6 +18,7 @@ import { mainThreadSession, shippedModel, speechPackets, speechWindows } from '.
 const callers = 50;
 const warmUpCallers = 10;
 const callerSeconds = 10;
+const maxCallerKib = 300;
 const streams = 200;
 /** What the configuration keeps of a call by default. */
 const events = 20_000;
@@ -38,8 +39,11 @@ export async function measureMemory(): Promise<BenchmarkResult> {
   for (const release of warm) release();
   const about =
     `Mean of ${String(callers)} callers after ${String(callerSeconds)} s of speech each, of ${String(streams)} streams after a window, ` +
-    `and of ${String(events)} points.`;
-  return { name: 'memory', about, rows, failures: [] };
+    `and of ${String(events)} points. A caller may take ${String(maxCallerKib)} KiB.`;
+  const callerKib = rows[0]?.['resident KiB'] ?? Infinity;
+  const failures =
+    callerKib <= maxCallerKib ? [] : [`a caller: expected at most ${String(maxCallerKib)} KiB resident, got ${callerKib.toFixed(0)}`];
+  return { name: 'memory', about, rows, failures };
 }
 
 /** By how much memory grew for each of `count` things that `make` made and holds on to until the end. */
@@ -113,6 +117,7 @@ async function fillStore(labels: readonly string[], count: number): Promise<() =
       probabilities,
       speechRatio: share,
       concealedRatio: 0,
+      unreliable: false,
       hopMs: 240,
       arrivedAtUnixMs: 1e12 + seq * 240.5,
     };

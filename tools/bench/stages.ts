@@ -1,5 +1,6 @@
 // What each stage of a caller's front end costs, and how many callers' front ends one core carries.
 import { Subject, Subscription } from 'rxjs';
+import { AudioReceiver } from '../../src/pipeline/audio-receiver.ts';
 import { callerPipeline } from '../../src/pipeline/caller-pipeline.ts';
 import type { AudioDecoder } from '../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
@@ -11,6 +12,7 @@ import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-d
 import type { FrontEndSpec, PcmChunk, PlayoutItem, RtpPacket } from '../../src/pipeline/types.ts';
 import { WindowAssembler } from '../../src/pipeline/window-assembler.ts';
 import type { RawRtp } from '../../src/sfu/types.ts';
+import { timeNative } from './native.ts';
 import { plainFeatures } from './plain-features.ts';
 import { callersCodec, PlainPipeline, plainTrack } from './plain-pipeline.ts';
 import type { BenchmarkResult } from './report.ts';
@@ -24,6 +26,10 @@ const rounds = 15;
 /** The textbook's features are slow; a few hundred frames tell enough. */
 const plainFrames = 300;
 const maxDifference = 1e-3;
+
+/** The whole way from a packet to its features, without and with voice activity, and what each may cost, us a packet. */
+const toFeatures = { name: 'packet to features', limitUs: 40 };
+const toSpeech = { name: 'packet to features and voice activity', limitUs: 60 };
 
 /** What goes into each stage: what the stage before made of the same speech. */
 interface Inputs {
@@ -55,6 +61,10 @@ export async function measureStages(): Promise<BenchmarkResult> {
   if (scipy !== null) variants.push({ name: 'log-mel + MFCC, SciPy, all frames at once', units: scipy.frames, run: () => scipy.round() });
   const timings = await compare(variants, rounds);
   scipy?.close();
+  const native = await timeNative(
+    inputs.packets.map(({ payload }) => payload),
+    rounds,
+  );
   running.subscription.unsubscribe();
   decoder.close();
 
@@ -71,8 +81,21 @@ export async function measureStages(): Promise<BenchmarkResult> {
       'callers a core': name.startsWith('whole') ? Math.floor((packetMs * 1000) / medianUs) : '',
     };
   });
-  const about = `One thread, ${String(seconds)} s of unbroken speech, ${String(rounds)} interleaved rounds.`;
-  return { name: 'stages', about, rows, failures: [] };
+  if (native !== null) {
+    const least = (name: string): number => timings.find((timing) => timing.name === name)?.minUs ?? NaN;
+    for (const [stage, us, anchor] of [
+      ['Opus decoder, native C', native.decodeUs, least('Opus decoder')],
+      ['packet to features, native C (libopus, FFTW)', native.wholeUs, least(toFeatures.name)],
+    ] as const) {
+      rows.push({ stage, per: '20 ms packet', 'min us': us, 'median us': NaN, 'times ours': us / anchor, 'callers a core': '' });
+    }
+  }
+  const failures = [toFeatures, toSpeech].flatMap(({ name, limitUs }) => {
+    const us = timings.find((timing) => timing.name === name)?.minUs ?? Infinity;
+    return us <= limitUs ? [] : [`${name}: expected at most ${String(limitUs)} us, got ${us.toFixed(1)}`];
+  });
+  const about = `One thread, ${String(seconds)} s of unbroken speech, ${String(rounds)} interleaved rounds. From a packet to its features at most ${String(toFeatures.limitUs)} us, with voice activity at most ${String(toSpeech.limitUs)}.`;
+  return { name: 'stages', about, rows, failures };
 }
 
 function stageVariants(inputs: Inputs, frontEnd: FrontEndSpec, decoder: AudioDecoder): Variant[] {
@@ -100,7 +123,39 @@ function stageVariants(inputs: Inputs, frontEnd: FrontEndSpec, decoder: AudioDec
 
 function wholeVariants({ raw }: Inputs, frontEnd: FrontEndSpec, decoder: AudioDecoder, running: Running): Variant[] {
   const take = (): void => undefined;
+  const receive = (hear: (extractor: FeatureExtractor, chunk: PcmChunk) => void): void => {
+    const receiver = new AudioReceiver({ codec: callersCodec, decoder });
+    const extractor = new FeatureExtractor();
+    const forward = (chunk: PcmChunk): void => {
+      hear(extractor, chunk);
+    };
+    for (const one of raw) {
+      const packet = parseRtp(one);
+      if (typeof packet !== 'string') receiver.process(packet, forward);
+    }
+  };
   return [
+    {
+      name: toFeatures.name,
+      units: raw.length,
+      run: () => {
+        receive((extractor, chunk) => {
+          extractor.process(chunk, take);
+        });
+      },
+    },
+    {
+      name: toSpeech.name,
+      units: raw.length,
+      run: () => {
+        const detector = new SpeechDetector();
+        receive((extractor, chunk) => {
+          extractor.process(chunk, (frame) => {
+            detector.process(frame, take);
+          });
+        });
+      },
+    },
     {
       name: 'whole front end, plain calls',
       units: raw.length,

@@ -97,7 +97,7 @@ export async function startScriptedServer(outDir?: string): Promise<ScriptedServ
             lastSeq: events.length,
             participants: [...state.participants.values()].map(({ participantId, role, present, measured, reason, speaking, current }) => ({
               ...{ participantId, role, present, measured, reason, speaking },
-              current: current === null ? null : { atMs: 0, label: current.label, confidence: current.confidence },
+              current: current === null ? null : { atMs: 0, label: current.label, confidence: current.confidence, unreliable: false },
             })),
           };
         },

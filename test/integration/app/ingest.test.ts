@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FfmpegSender, writeSpeech, type FfmpegRtp } from '../../support/ffmpeg.ts';
 import { startApp, type TestApp } from '../../support/server.ts';
 
@@ -141,6 +141,20 @@ describe('ffmpeg as the sender', () => {
     await reader.first('segment');
     const heard = [...reader.all('speech'), ...reader.all('point'), ...reader.all('segment')].map(({ participantId }) => participantId);
     expect(new Set(heard)).toEqual(new Set(['right']));
+  });
+
+  it('goes on as the same participant when the exchange begins another stream, where its SSRC was learned', async () => {
+    const opened = await open('caller');
+    const first = send(opened, { ssrc: 71 });
+    const reader = await server.read('pbx');
+    const { seq } = await reader.first('point');
+    await first.close();
+    // From another port of the same host, as after a transfer.
+    send(opened, { ssrc: 72 });
+    await reader.first('point', (point) => point.seq > seq && point.participantId === 'caller');
+    await vi.waitFor(async () => expect(await list()).toMatchObject([{ participantId: 'caller', ssrc: 72 }]), { timeout: 15_000 });
+    await reader.first('segment', (segment) => segment.seq > seq + 20);
+    expect(reader.all('participant')).toMatchObject([{ action: 'joined', participantId: 'caller' }]);
   });
 
   it('stops being measured when consent is withdrawn, and is measured again when it is granted', async () => {

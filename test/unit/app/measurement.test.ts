@@ -10,6 +10,8 @@ import { createMetrics } from '../../../src/metrics.ts';
 import { loadManifest } from '../../../src/models/manifest.ts';
 import { EmotionService } from '../../../src/models/service.ts';
 import type { ClosedReason, ConsentState, ParticipantInfo, RawRtp, TrackCodec, TrackInfo } from '../../../src/sfu/types.ts';
+import { speechSamples } from '../../../tools/bench/speech.ts';
+import { createPcmuEncoder } from '../../../tools/evaluate/encoders.ts';
 import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
 import { metricOf } from '../../support/server.ts';
 import { silentLogger, timelineOptions } from '../../support/timeline.ts';
@@ -20,7 +22,8 @@ const call = { callId, purpose: 'support', region: 'eu' };
 const pcmu: TrackCodec = { mimeType: 'audio/pcmu', clockRateHz: 8000, channels: 1, payloadType: 0 };
 const openedAtUnixMs = 1_700_000_000_000;
 const quiet = new Uint8Array(160).fill(0xff);
-const tone = Uint8Array.from({ length: 160 }, (_, i) => (Math.floor(i / 8) % 2 === 0 ? 0x10 : 0x90));
+/** Someone's words over a telephone, again and again. */
+const words = createPcmuEncoder().encode(await speechSamples(2));
 
 let engine: FakeEngine;
 let emotion: EmotionService;
@@ -97,6 +100,11 @@ class Person {
     measurement.handle({ type: 'participantLeft', participant: this.#info });
   }
 
+  /** Says the next so many packets of speech. */
+  say(count: number): void {
+    for (let said = 0; said < count; said += 1) this.send(words[this.#index % words.length] ?? quiet, 1);
+  }
+
   send(payload: Uint8Array, count: number): void {
     for (let sent = 0; sent < count; sent += 1) {
       const index = this.#index++;
@@ -106,12 +114,17 @@ class Person {
     }
   }
 
+  /** Sends packets that never arrive. */
+  lose(count: number): void {
+    this.#index += count;
+  }
+
   /** Speaks until windows of theirs are with the engine. */
   async speak(): Promise<void> {
     // The decoder's readiness is a promise.
     await Promise.resolve();
     this.send(quiet, 25);
-    this.send(tone, 50);
+    this.say(60);
     await vi.waitFor(() => expect(engine.held).toBeGreaterThan(0));
   }
 
@@ -202,6 +215,39 @@ describe('who withdraws', () => {
   });
 });
 
+describe('who speaks over a bad line', () => {
+  /** The points and segments of someone of whom `lost` in ten packets of speech are lost. */
+  const verdictsOf = async (lost: number): Promise<{ concealedRatio: number; unreliable: boolean }[]> => {
+    const person = new Person('p');
+    person.openTap('t');
+    await Promise.resolve();
+    person.send(quiet, 25);
+    for (let block = 0; block < 10; block += 1) {
+      person.say(10 - lost);
+      person.lose(lost);
+    }
+    person.say(10);
+    person.leave();
+    await answerUntil(async () => expect(await storyOf('p')).toContain('left'));
+    return (await events()).flatMap((event) => (event.type === 'point' || event.type === 'segment' ? [event] : []));
+  };
+
+  it('has verdicts that say how much of them was made up, and that they are unreliable from a quarter on', async () => {
+    const verdicts = await verdictsOf(4);
+    expect(verdicts.length).toBeGreaterThan(2);
+    expect(verdicts.some(({ unreliable }) => unreliable)).toBe(true);
+    for (const { concealedRatio, unreliable } of verdicts) expect(unreliable).toBe(concealedRatio > 0.25);
+    expect(Math.max(...verdicts.map(({ concealedRatio }) => concealedRatio))).toBeGreaterThan(0.25);
+  });
+
+  it('has reliable verdicts where little was lost', async () => {
+    const verdicts = await verdictsOf(1);
+    expect(verdicts.length).toBeGreaterThan(2);
+    for (const { concealedRatio, unreliable } of verdicts) expect([unreliable, concealedRatio <= 0.25]).toEqual([false, true]);
+    expect(verdicts.some(({ concealedRatio }) => concealedRatio > 0)).toBe(true);
+  });
+});
+
 describe('a track that cannot be measured', () => {
   it('of a codec that is not known is closed, and the others go on', async () => {
     const [person, other] = [new Person('p'), new Person('q')];
@@ -231,5 +277,21 @@ describe('the media counts', () => {
     person.leave();
     expect(await received()).toBe(35);
     expect(await received()).toBe(35);
+  });
+
+  it('tell the jitter of the tracks that are open, and none after them', async () => {
+    const levels = async (): Promise<number[]> => {
+      const text = await metrics.registry.metrics();
+      return ['undertone_rtp_jitter_ms', 'undertone_playout_delay_ms'].map((name) => metricOf(text, name, { of: 'max' }));
+    };
+    const person = new Person('p');
+    person.openTap('t');
+    await Promise.resolve();
+    person.send(quiet, 30);
+    const [jitterMs = NaN, delayMs = NaN] = await levels();
+    expect(jitterMs).toBe(0);
+    expect(delayMs).toBeGreaterThan(50);
+    person.leave();
+    expect(await levels()).toEqual([0, 0]);
   });
 });

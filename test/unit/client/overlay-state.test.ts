@@ -16,17 +16,29 @@ const withdrawn: Body = { type: 'consent', participantId: p, consent: 'withdrawn
 const begins: Body = { type: 'speech', participantId: p, state: 'start' };
 const ends: Body = { type: 'speech', participantId: p, state: 'end' };
 const happy = { label: 'happiness', confidence: 0.7, probabilities: { happiness: 0.7, anger: 0.3 } };
+/** The same, as it is shown. */
+const verdict = { ...happy, unreliable: false };
 const point: Body = {
   type: 'point',
   participantId: p,
   startMs: 0,
   speechRatio: 1,
   concealedRatio: 0,
+  unreliable: false,
   hopMs: 250,
   arrivedAtUnixMs: 0,
   ...happy,
 };
-const segment: Body = { type: 'segment', participantId: p, startMs: 0, points: 3, ...happy, label: 'anger' };
+const segment: Body = {
+  type: 'segment',
+  participantId: p,
+  startMs: 0,
+  concealedRatio: 0,
+  unreliable: false,
+  points: 3,
+  ...happy,
+  label: 'anger',
+};
 const gap: Body = { type: 'gap', participantId: p, startMs: 0, reason: 'overload' };
 const end: Body = { type: 'end', reason: 'empty' };
 
@@ -41,15 +53,24 @@ describe('displayOf', () => {
     ['joined, undecided', [joined], { kind: 'not-measured', reason: 'unknown' }],
     ['measured, nothing heard', [joined, allowed], { kind: 'listening' }],
     ['speaking, no point yet', [joined, allowed, begins], { kind: 'listening' }],
-    ['speaking', [joined, allowed, begins, point], { kind: 'emotion', ...happy }],
-    ['speaking through a gap', [joined, allowed, begins, point, gap], { kind: 'emotion', ...happy }],
-    ['silent after an utterance', [joined, allowed, begins, point, ends, segment], { kind: 'silence', last: { ...happy, label: 'anger' } }],
+    ['speaking', [joined, allowed, begins, point], { kind: 'emotion', ...verdict }],
+    ['speaking through a gap', [joined, allowed, begins, point, gap], { kind: 'emotion', ...verdict }],
+    [
+      'silent after an utterance',
+      [joined, allowed, begins, point, ends, segment],
+      { kind: 'silence', last: { ...verdict, label: 'anger' } },
+    ],
+    [
+      'speaking over a bad line',
+      [joined, allowed, begins, { ...point, unreliable: true }],
+      { kind: 'emotion', ...happy, unreliable: true },
+    ],
     ['silent, unscored', [joined, allowed, begins, ends], { kind: 'silence', last: null }],
     ['speaking again', [joined, allowed, begins, point, ends, segment, begins], { kind: 'listening' }],
     ['withdrawn in mid-speech', [joined, allowed, begins, point, withdrawn], { kind: 'not-measured', reason: 'withdrawn' }],
     ['a late point after withdrawal', [joined, allowed, begins, withdrawn, point, segment], { kind: 'not-measured', reason: 'withdrawn' }],
     ['allowed again after withdrawal', [joined, allowed, begins, point, withdrawn, allowed], { kind: 'listening' }],
-    ['decided again while measured', [joined, allowed, begins, point, allowed], { kind: 'emotion', ...happy }],
+    ['decided again while measured', [joined, allowed, begins, point, allowed], { kind: 'emotion', ...verdict }],
     ['left', [joined, allowed, begins, point, left], { kind: 'not-measured', reason: 'left' }],
     ['rejoined', [joined, allowed, left, joined, allowed], { kind: 'listening' }],
     ['call over', [joined, allowed, begins, point, end], { kind: 'not-measured', reason: 'call-ended' }],
@@ -75,11 +96,11 @@ describe('reduceCall', () => {
       measured: true,
       reason: 'granted',
       speaking: true,
-      current: { atMs: 0, label: 'fear', confidence: 0.5 },
+      current: { atMs: 0, label: 'fear', confidence: 0.5, unreliable: false },
     };
     const summary: CallSummary = call(3, { participants: [participant] });
     const state = callStateOf(summary);
-    expect(displayOf(state, p)).toEqual({ kind: 'emotion', label: 'fear', confidence: 0.5, probabilities: null });
+    expect(displayOf(state, p)).toEqual({ kind: 'emotion', label: 'fear', confidence: 0.5, probabilities: null, unreliable: false });
     expect(reduceCall(state, numbered([joined, allowed, withdrawn])[2]!)).toBe(state);
     expect(displayOf(callStateOf(call(3, { participants: [{ ...participant, speaking: false }] })), p).kind).toBe('silence');
     expect(displayOf(callStateOf(call(3, { participants: [{ ...participant, speaking: false, current: null }] })), p).kind).toBe(
@@ -108,7 +129,7 @@ describe('words', () => {
     [{ kind: 'listening' }, 'Listening', '', 'Emotion measured: listening'],
     [{ kind: 'silence', last: null }, 'Silence', '', 'Emotion measured: silence'],
     [{ kind: 'silence', last: happy }, 'Silence', 'Last happiness', 'Emotion measured: silence, last happiness'],
-    [{ kind: 'emotion', ...happy }, 'Happiness', '', 'Emotion happiness, 70% confidence'],
+    [{ kind: 'emotion', ...verdict }, 'Happiness', '', 'Emotion happiness, 70% confidence'],
     [
       { kind: 'emotion', ...happy, label: 'uncertain' },
       'Uncertain',

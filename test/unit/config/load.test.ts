@@ -164,6 +164,7 @@ describe('a value that does not fit', () => {
     ['a call id with a slash', { demo: { callId: 'a/b' } }, 'demo.callId'],
     ['a ratio of zero', { demo: { talkRatio: 0 } }, 'demo.talkRatio'],
     ['an address that is none', { media: { listenIp: 'localhost' } }, 'media.listenIp'],
+    ['a longest delay below the least', { pipeline: { minDelayMs: 300 } }, 'pipeline.maxDelayMs'],
   ])('is refused with its place and source: %s', (_what, content, place) => {
     const file = fileOf(content);
     const message = refusalOf({ file });

@@ -18,6 +18,7 @@ declare global {
   const producer: types.Producer;
   function fetchToken(): Promise<string>;
   function forgetEverything(): void;
+  function record(startSample: number, startedAtUnixMs: number, samples: Float32Array, concealed: boolean): void;
   function show(...values: (string | number)[]): void;
 }
 `;
@@ -60,7 +61,7 @@ describe('snippets in the documents', () => {
   const messages = compile();
 
   it('are there', () => {
-    expect(snippets.map((snippet) => snippet.name)).toEqual(['README.md 1', 'client-sdk/README.md 1', 'docs/embedding.md 1']);
+    expect(snippets.map((snippet) => snippet.name)).toEqual(['README.md 1', 'client-sdk/README.md 1', 'docs/embedding.md 1', 'docs/embedding.md 2']);
   });
 
   it.each(snippets)('$name compiles', ({ path }) => {

@@ -31,11 +31,15 @@ describe('reduceSummary', () => {
     ['consented, then joined', arrival('p1').toReversed(), blank],
     ['speaking', [...arrival('p1'), speech('p1', 'start')], { ...blank, speaking: true }],
     ['silent again', [...arrival('p1'), speech('p1', 'start'), speech('p1', 'end')], blank],
-    ['scored', [...arrival('p1'), point('p1', 250)], { ...blank, current: { atMs: 250, label: 'happiness', confidence: 0.75 } }],
+    [
+      'scored',
+      [...arrival('p1'), point('p1', 250)],
+      { ...blank, current: { atMs: 250, label: 'happiness', confidence: 0.75, unreliable: false } },
+    ],
     [
       'given a verdict',
       [...arrival('p1'), point('p1', 250), segment('p1', 400)],
-      { ...blank, current: { atMs: 400, label: 'sadness', confidence: 0.5 } },
+      { ...blank, current: { atMs: 400, label: 'sadness', confidence: 0.5, unreliable: false } },
     ],
     [
       'withdrawn',

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { Decoder } from '../../../src/pipeline/decoder.ts';
-import { createMediaCounts } from '../../../src/pipeline/jitter-buffer.ts';
+import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
 import type { PcmChunk, PlayoutItem } from '../../../src/pipeline/types.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
 

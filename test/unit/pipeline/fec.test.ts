@@ -6,7 +6,8 @@ import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { Decoder } from '../../../src/pipeline/decoder.ts';
 import { FeatureExtractor } from '../../../src/pipeline/feature-extractor.ts';
-import { createMediaCounts, JitterBuffer } from '../../../src/pipeline/jitter-buffer.ts';
+import { JitterBuffer } from '../../../src/pipeline/jitter-buffer.ts';
+import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
 import { opusLibraries, type OpusLibrary } from '../../../src/pipeline/opus-engine.ts';
 import { opusFecSamples, parseOpusPacket } from '../../../src/pipeline/opus-packet.ts';
 import type { PcmChunk, PlayoutItem } from '../../../src/pipeline/types.ts';
@@ -191,7 +192,7 @@ describe('a lost packet', () => {
 
   it('is told from what the sender left out: only a span without a hole before the next packet has its FEC', () => {
     const items: PlayoutItem[] = [];
-    const buffer = new JitterBuffer({ codec: opus, maxWaitMs: 0 });
+    const buffer = new JitterBuffer({ codec: opus, playoutDelay: { minDelayMs: 0, maxDelayMs: 0 } });
     for (const [n, timestamp] of [
       [0, 0],
       [2, 2],

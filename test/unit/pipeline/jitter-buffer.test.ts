@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMediaCounts, JitterBuffer, type JitterBufferOptions } from '../../../src/pipeline/jitter-buffer.ts';
+import { JitterBuffer, type JitterBufferOptions } from '../../../src/pipeline/jitter-buffer.ts';
+import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
 import type { MediaCounts, PlayoutItem, RtpPacket } from '../../../src/pipeline/types.ts';
 
 const opus = { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2, payloadType: 100 };
@@ -23,9 +24,12 @@ function packet(n: number, fields: Partial<RtpPacket> = {}): RtpPacket {
   };
 }
 
+/** A delay that does not adapt. */
+const fixed = (delayMs: number) => ({ minDelayMs: delayMs, maxDelayMs: delayMs });
+
 /** Runs packets through a buffer. Items are written as `kind[start,length)`, packets with their n: `3[960,320)`. */
 function play(packets: readonly RtpPacket[], options: Partial<JitterBufferOptions> = {}, flush = true) {
-  const buffer = new JitterBuffer({ codec: opus, ...options });
+  const buffer = new JitterBuffer({ codec: opus, playoutDelay: fixed(60), ...options });
   const items: PlayoutItem[] = [];
   const emittedAt: number[] = [];
   for (const one of packets) {
@@ -77,7 +81,7 @@ describe('JitterBuffer', () => {
     expect(counts).toEqual(some({ received: 4, played: 4 }));
   });
 
-  it('holds packets behind a gap and gives it up after maxWaitMs, as later packets tell', () => {
+  it('holds packets behind a gap and gives it up after the playout delay, as later packets tell', () => {
     const { emittedAt, text, counts } = play([packet(0), packet(2), packet(3), packet(4), packet(5)]);
     // Packet 2 came at 40 ms; packet 5, at 100 ms, is the first to come 60 ms later.
     expect(emittedAt).toEqual([1, 1, 1, 1, 6]);
@@ -86,15 +90,15 @@ describe('JitterBuffer', () => {
   });
 
   it('waits as long as it is told to', () => {
-    expect(play([packet(0), packet(2), packet(3)], { maxWaitMs: 20 }).emittedAt).toEqual([1, 1, 4]);
-    expect(play([packet(0), packet(2), packet(3)], { maxWaitMs: 0 }).emittedAt).toEqual([1, 3, 4]);
+    expect(play([packet(0), packet(2), packet(3)], { playoutDelay: fixed(20) }).emittedAt).toEqual([1, 1, 4]);
+    expect(play([packet(0), packet(2), packet(3)], { playoutDelay: fixed(0) }).emittedAt).toEqual([1, 3, 4]);
   });
 
-  it('gives a gap up when it holds maxPackets, or maxHeldMs of media, however fast they come', () => {
+  it('gives a gap up when it holds maxPackets, or media of the longest delay, however fast they come', () => {
     const burst = [packet(0), ...Array.from({ length: 12 }, (_, n) => packet(n + 2, { arrivalMs: 1_000_040 }))];
     expect(play(burst, { maxPackets: 4 }).emittedAt.slice(0, 6)).toEqual([1, 1, 1, 1, 6, 7]);
     // 200 ms lie between packets 2 and 12, the eleventh of those held.
-    expect(play(burst).emittedAt.slice(9, 13)).toEqual([1, 1, 13, 14]);
+    expect(play(burst, { playoutDelay: fixed(200) }).emittedAt.slice(9, 13)).toEqual([1, 1, 13, 14]);
   });
 
   it('emits at the end what it holds, with the losses between', () => {
@@ -251,9 +255,9 @@ describe('JitterBuffer', () => {
 
     it('emits rising, contiguous spans, each packet once at its own time, and accounts for every packet', () => {
       fc.assert(
-        fc.property(fc.array(fate, { maxLength: 150 }), fc.integer({ min: 1, max: 64 }), fc.nat(200), (fates, maxPackets, maxWaitMs) => {
+        fc.property(fc.array(fate, { maxLength: 150 }), fc.integer({ min: 1, max: 64 }), fc.nat(200), (fates, maxPackets, delayMs) => {
           const packets = send(fates);
-          const { items, counts, buffer } = play(packets, { maxPackets, maxWaitMs });
+          const { items, counts, buffer } = play(packets, { maxPackets, playoutDelay: fixed(delayMs) });
           expect(buffer.heldPackets).toBe(0);
           const played = items.flatMap((item) => (item.kind === 'packet' ? [{ n: numberOf(item.payload), item }] : []));
           expect(played.map(({ n }) => n)).toEqual([...new Set(played.map(({ n }) => n))].sort((a, b) => a - b));
@@ -275,7 +279,7 @@ describe('JitterBuffer', () => {
       );
     });
 
-    it('loses nothing that comes within maxWaitMs, and says of everything else that it is lost', () => {
+    it('loses nothing that comes within the playout delay, and says of everything else that it is lost', () => {
       const timely = fate.map(({ lost, copies, delayMs, pauseMs }) => ({ lost, copies, delayMs: delayMs % 50, pauseMs }));
       fc.assert(
         fc.property(fc.array(timely, { maxLength: 150 }), (fates) => {

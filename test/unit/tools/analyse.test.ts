@@ -13,7 +13,7 @@ import { writeWav } from '../../../tools/audio/wav.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 const demo = new URL('../../../assets/demo/', import.meta.url).pathname;
-const angry = `${demo}1021_WSI_ANG_XX.opus`;
+const angry = `${demo}1015_IEO_ANG_HI.opus`;
 const sad = `${demo}1090_IOM_SAD_XX.opus`;
 
 let folder: string;
@@ -31,13 +31,13 @@ describe('analyse', () => {
     writeFileSync(wav, writeWav({ sampleRateHz: 44_100, channels: [wide, wide] }));
     const { events, callers, model } = await analyse([angry, wav]);
     expect(model).toMatch(/^emonet \d/);
-    expect(callers.map(({ participantId }) => participantId)).toEqual(['1021_WSI_ANG_XX', 'angry']);
+    expect(callers.map(({ participantId }) => participantId)).toEqual(['1015_IEO_ANG_HI', 'angry']);
     expect(callers[0]?.durationMs).toBe(callers[1]?.durationMs);
     const [first, second] = callers.map(({ participantId }) =>
       events.filter((event) => event.type === 'segment').find((event) => event.participantId === participantId),
     );
-    expect(first?.label).toBeDefined();
-    expect(second?.label).toBe(first?.label);
+    expect(first).toMatchObject({ label: 'anger' });
+    expect(second).toMatchObject({ label: 'anger' });
     // Resampling twice takes the top of the highest band away, and a verdict is sharpened, which widens what that changes.
     expect(Math.abs(first!.confidence - second!.confidence)).toBeLessThan(0.2);
     expect(Math.abs(first!.atMs - second!.atMs)).toBeLessThanOrEqual(40);
@@ -49,14 +49,14 @@ describe('analyse', () => {
     const alone = await analyse([sad]);
     const ofSad = together.events.filter(({ participantId }) => participantId === '1090_IOM_SAD_XX');
     expect(ofSad.map(({ type, atMs }) => [type, atMs])).toEqual(alone.events.map(({ type, atMs }) => [type, atMs]));
-    expect(together.callers.map(({ participantId }) => participantId)).toEqual(['1021_WSI_ANG_XX', '1090_IOM_SAD_XX', '1021_WSI_ANG_XX-2']);
+    expect(together.callers.map(({ participantId }) => participantId)).toEqual(['1015_IEO_ANG_HI', '1090_IOM_SAD_XX', '1015_IEO_ANG_HI-2']);
     expect(together.events.map(({ atMs }) => atMs)).toEqual(together.events.map(({ atMs }) => atMs).toSorted((a, b) => a - b));
   });
 
   it('scores every window, a hop apart within an utterance', async () => {
     const { events, labels } = await analyse([angry]);
     const points = events.filter((event) => event.type === 'point');
-    expect(points.length).toBeGreaterThan(4);
+    expect(points.length).toBeGreaterThan(3);
     for (const point of points) {
       expect(point.hopMs).toBe(240);
       expect(Object.keys(point.probabilities)).toEqual(labels);

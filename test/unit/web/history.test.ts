@@ -7,7 +7,7 @@ let seq = 0;
 const base = (atMs: number) => ({ epoch: 'e', seq: ++seq, callId: 'call', participantId: 'p', atMs });
 const point = (atMs: number, label: string, confidence = 0.5): TimelineEvent => ({
   ...{ ...base(atMs), type: 'point', startMs: atMs - 3000, label, confidence, probabilities: {} },
-  ...{ speechRatio: 1, concealedRatio: 0, hopMs: 250, arrivedAtUnixMs: 0 },
+  ...{ speechRatio: 1, concealedRatio: 0, unreliable: false, hopMs: 250, arrivedAtUnixMs: 0 },
 });
 const speech = (atMs: number, state: 'start' | 'end'): TimelineEvent => ({ ...base(atMs), type: 'speech', state });
 const consent = (atMs: number, measured: boolean): TimelineEvent => ({

@@ -1,0 +1,90 @@
+// One caller's stages in a row: packets to sound, features, speech, windows.
+import type { Emit, Processor } from '../processor.ts';
+import type { AudioDecoder } from './audio-decoder.ts';
+import { AudioReceiver, type AudioReceiverOptions } from './audio-receiver.ts';
+import { FeatureExtractor, type RawFrame } from './feature-extractor.ts';
+import { SpeechDetector, type DetectedSpeech } from './speech-detector.ts';
+import type { FeatureFrame, FrontEndSpec, PcmChunk, PipelineOutput, RtpPacket } from './types.ts';
+import { WindowAssembler, type Track } from './window-assembler.ts';
+
+/** Options of a {@link FrontEnd}. */
+export interface FrontEndOptions extends Omit<AudioReceiverOptions, 'codec' | 'decoder'> {
+  readonly track: Track;
+  /** The model's numbers. */
+  readonly spec: FrontEndSpec;
+  /** Must be ready before the first packet; the front end closes it. Null where only samples come. */
+  readonly decoder: AudioDecoder | null;
+  /** Told of each frame in order, before the window that it completes. The arrays of a frame are reused. */
+  readonly onFrame?: ((frame: FeatureFrame) => void) | undefined;
+}
+
+/**
+ * The stages of one caller as plain calls: no stream, no clock, so the packets alone decide what comes out. Samples that were
+ * never in a packet enter after the decoder.
+ */
+export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
+  readonly #receiver: AudioReceiver | null;
+  readonly #extractor = new FeatureExtractor();
+  readonly #detector = new SpeechDetector();
+  readonly #assembler: WindowAssembler;
+  readonly #onFrame: ((frame: FeatureFrame) => void) | undefined;
+  /** Where outputs go while a call is under way. */
+  #emit: Emit<PipelineOutput> = nowhere;
+
+  constructor({ track, spec, decoder, onFrame, ...options }: FrontEndOptions) {
+    this.#receiver = decoder === null ? null : new AudioReceiver({ ...options, codec: track.codec, decoder });
+    this.#assembler = new WindowAssembler(track, spec);
+    this.#onFrame = onFrame;
+  }
+
+  process(packet: RtpPacket, emit: Emit<PipelineOutput>): void {
+    if (this.#receiver === null) throw new Error('Expected samples, got a packet');
+    this.#emit = emit;
+    this.#receiver.process(packet, this.#hear);
+  }
+
+  /** Takes samples that follow one another from 0. Not to be mixed with packets. */
+  processSamples(chunk: PcmChunk, emit: Emit<PipelineOutput>): void {
+    this.#emit = emit;
+    this.#hear(chunk);
+  }
+
+  pause(emit: Emit<PipelineOutput>): void {
+    this.#emit = emit;
+    this.#receiver?.pause(this.#hear);
+    this.#detector.pause(this.#assemble);
+  }
+
+  flush(emit: Emit<PipelineOutput>): void {
+    this.#emit = emit;
+    this.#receiver?.flush(this.#hear);
+    this.#extractor.flush();
+    this.#detector.flush(this.#assemble);
+    this.#assembler.flush();
+  }
+
+  close(): void {
+    this.#emit = nowhere;
+    this.#receiver?.close();
+    this.#extractor.close();
+    this.#detector.close();
+    this.#assembler.close();
+  }
+
+  readonly #hear = (chunk: PcmChunk): void => {
+    this.#extractor.process(chunk, this.#detect);
+  };
+
+  readonly #detect = (frame: RawFrame): void => {
+    this.#detector.process(frame, this.#assemble);
+  };
+
+  readonly #assemble = (detected: DetectedSpeech): void => {
+    if (detected.kind === 'frame') this.#onFrame?.(detected.frame);
+    this.#assembler.process(detected, this.#emit);
+  };
+}
+
+function nowhere(): void {
+  // Before the first call, and after the last.
+}

@@ -1,0 +1,177 @@
+// Spares the decoder what a silent participant sends: told from the packets alone, with a look-back for the one who speaks again.
+import type { Emit, Processor } from '../processor.ts';
+import type { TrackCodec } from '../sfu/types.ts';
+import { g711LevelDbov } from './g711-codec.ts';
+import { opusVoiceActivity } from './opus-packet.ts';
+import { createMediaCounts } from './media-counts.ts';
+import type { MediaCounts, PlayoutItem } from './types.ts';
+
+/** Options of a {@link SilenceGate}. */
+export interface SilenceGateOptions {
+  readonly codec: TrackCodec;
+  /** Counts to add `skippedSamples` to. @default all zero */
+  readonly counts?: MediaCounts;
+}
+
+/** A participant sleeps after so much silence in a row (1 s): longer than what ends an utterance. */
+const sleepSamples = 16_000;
+
+/** What is kept undecoded of a sleeping participant, and decoded when they wake (200 ms). */
+const lookBackSamples = 3200;
+
+/** The oldest of it is decoded for the decoder's sake alone (40 ms). */
+const warmUpSamples = 640;
+
+/** Louder than this is never silence, whatever the room. Speech is 20 to 40 dB above. */
+const loudestSilenceDbov = -55;
+
+/** Nor is what rises this far above the room. */
+const aboveFloorDb = 6;
+
+/** Quieter than this there is no microphone at work, and nothing is said of the room. */
+const noSignalDbov = -100;
+
+/** How fast the room's level is believed to rise, dB a second. */
+const floorRiseDbPerSecond = 1;
+
+/** A payload of Opus that is no longer is discontinuous transmission: it holds no sound. */
+const maxDtxBytes = 2;
+
+type Packet = Extract<PlayoutItem, { kind: 'packet' }>;
+
+/**
+ * Passes a participant's spans on; of one who has been silent for a second, it passes silence (`dtx`) instead of packets. A
+ * packet is silent by its audio level (RFC 6464) where it says one; else by the level of its codes (G.711), or its voice bits
+ * (SILK and hybrid Opus; CELT has none and counts as sound). Opus packets of discontinuous transmission are always silence.
+ *
+ * A sleeping participant's last 200 ms are kept as they came and decoded once they wake, so the beginning of what they say is
+ * not lost; the first 40 ms of them set the decoder right and are not heard.
+ */
+export class SilenceGate implements Processor<PlayoutItem, PlayoutItem> {
+  readonly counts: MediaCounts;
+  readonly #levelOf: (packet: Packet) => number | 'silent' | 'active';
+  readonly #isOpus: boolean;
+  /** Spans of a sleeping participant, oldest first. */
+  readonly #held: PlayoutItem[] = [];
+  #heldSamples = 0;
+  #silentSamples = 0;
+  #floorDbov = 0;
+
+  constructor({ codec, counts }: SilenceGateOptions) {
+    this.counts = counts ?? createMediaCounts();
+    const mimeType = codec.mimeType.toLowerCase();
+    this.#levelOf = levelBy(mimeType);
+    this.#isOpus = mimeType === 'audio/opus';
+  }
+
+  process(item: PlayoutItem, emit: Emit<PlayoutItem>): void {
+    switch (item.kind) {
+      case 'dtx':
+        this.#skip(item, emit);
+        return;
+      case 'lost':
+        // It may have been anything; the next packet tells.
+        if (this.#asleep) this.#hold(item, emit);
+        else emit(item);
+        return;
+      case 'packet':
+        if (this.#isOpus && item.payload.length <= maxDtxBytes) this.#skip(item, emit);
+        else if (this.#isSilent(item)) this.#rest(item, emit);
+        else this.#wake(item, emit);
+    }
+  }
+
+  /** What is kept of a sleeping participant is silence, now that nothing follows. */
+  pause(emit: Emit<PlayoutItem>): void {
+    this.#skipHeld(0, emit);
+  }
+
+  flush(emit: Emit<PlayoutItem>): void {
+    this.pause(emit);
+  }
+
+  close(): void {
+    this.#held.length = 0;
+  }
+
+  get #asleep(): boolean {
+    return this.#silentSamples >= sleepSamples;
+  }
+
+  /** Passes on what holds no sound, after what was kept before it. */
+  #skip(item: PlayoutItem, emit: Emit<PlayoutItem>): void {
+    this.#silentSamples += item.sampleCount;
+    this.#skipHeld(0, emit);
+    this.#emitSilence(item, emit);
+  }
+
+  #rest(item: Packet, emit: Emit<PlayoutItem>): void {
+    if (this.#asleep) this.#hold(item, emit);
+    else emit(item);
+    this.#silentSamples += item.sampleCount;
+  }
+
+  #wake(item: Packet, emit: Emit<PlayoutItem>): void {
+    this.#silentSamples = 0;
+    // After a pause of the sender's, what little is kept may be the beginning of speech.
+    let warmedSamples = this.#heldSamples < lookBackSamples / 2 ? warmUpSamples : 0;
+    let warm = false;
+    for (const held of this.#held) {
+      warmedSamples += held.sampleCount;
+      if (held.kind === 'packet') {
+        warm = true;
+        emit(warmedSamples <= warmUpSamples ? { ...held, warmUp: true } : held);
+      } else if (warm) emit(held);
+      // There is nothing to conceal it from but what was said long ago.
+      else this.#emitSilence(held, emit);
+    }
+    this.#held.length = 0;
+    this.#heldSamples = 0;
+    emit(item);
+  }
+
+  #hold(item: PlayoutItem, emit: Emit<PlayoutItem>): void {
+    this.#held.push(item);
+    this.#heldSamples += item.sampleCount;
+    this.#skipHeld(lookBackSamples, emit);
+  }
+
+  /** Gives out as silence what exceeds so many samples. */
+  #skipHeld(keepSamples: number, emit: Emit<PlayoutItem>): void {
+    for (;;) {
+      const [oldest] = this.#held;
+      if (oldest === undefined || this.#heldSamples <= keepSamples) return;
+      this.#held.shift();
+      this.#heldSamples -= oldest.sampleCount;
+      this.#emitSilence(oldest, emit);
+    }
+  }
+
+  #emitSilence({ kind, startSample, sampleCount, arrivalMs }: PlayoutItem, emit: Emit<PlayoutItem>): void {
+    if (kind === 'packet') this.counts.skippedSamples += sampleCount;
+    emit({ kind: 'dtx', startSample, sampleCount, arrivalMs });
+  }
+
+  #isSilent(packet: Packet): boolean {
+    const level = packet.audioLevelDbov ?? this.#levelOf(packet);
+    if (typeof level === 'string') return level === 'silent';
+    if (level <= noSignalDbov) return true;
+    const rise = (floorRiseDbPerSecond * packet.sampleCount) / 16_000;
+    this.#floorDbov = Math.min(level, this.#floorDbov + rise);
+    return level <= loudestSilenceDbov && level <= this.#floorDbov + aboveFloorDb;
+  }
+}
+
+/** Where packets do not say their level: what their payloads tell. */
+function levelBy(mimeType: string): (packet: Packet) => number | 'silent' | 'active' {
+  switch (mimeType) {
+    case 'audio/pcmu':
+      return ({ payload }) => g711LevelDbov('pcmu', payload);
+    case 'audio/pcma':
+      return ({ payload }) => g711LevelDbov('pcma', payload);
+    case 'audio/opus':
+      return ({ payload }) => (opusVoiceActivity(payload) === false ? 'silent' : 'active');
+    default:
+      return () => 'active';
+  }
+}
