@@ -5,7 +5,9 @@ import torch
 
 WINDOW_FRAMES = 240
 HOP_FRAMES = 24
-MIN_SPEECH_FRAMES = 48
+MIN_SPEECH_FRAMES = 32
+# Fewest frames of speech that an early window of training holds.
+EARLIEST_FRAMES = 24
 STRIDE = 4
 # A window weighs in the verdict on its utterance as its share of speech to this power.
 VERDICT_POWER = 6
@@ -59,7 +61,7 @@ def random_ends(heard, starts, rng, count, early_share=0.0):
         spoken = start + np.flatnonzero(flags[start:])
         if not len(spoken):
             spoken = np.array([start])
-        first, last = spoken[min(len(spoken), MIN_SPEECH_FRAMES // 2) - 1] + 1, spoken[-1] + 1
+        first, last = spoken[min(len(spoken), EARLIEST_FRAMES) - 1] + 1, spoken[-1] + 1
         early = early_share > 0 and rng.random() < early_share
         ends[row, 0] = rng.integers(first, last + HOP_FRAMES) if early else last + rng.integers(0, HOP_FRAMES)
         ends[row, 1:] = rng.integers(first, last + HOP_FRAMES, count - 1)
