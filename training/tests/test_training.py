@@ -210,9 +210,9 @@ class Training(unittest.TestCase):
     def test_windows_end_on_the_hop_with_enough_heard_of_late(self):
         heard = np.zeros(480)
         heard[10:80] = 1
-        self.assertEqual(list(window_ends(heard)), [72, 96])
+        self.assertEqual(list(window_ends(heard)), [48, 72, 96])
         heard[10:80] = 0
-        heard[10:50] = 1
+        heard[10:41] = 1
         self.assertEqual(list(window_ends(heard)), [])
 
     def test_exports_graphs_whose_hashes_and_sizes_the_manifest_says(self):
