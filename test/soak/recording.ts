@@ -106,6 +106,7 @@ async function quiet(serverUrl: string, reader: TimelineReader): Promise<void> {
 function difference(after: CpuSeconds, before: CpuSeconds): CpuSeconds {
   return {
     main: after.main - before.main,
+    pipeline: after.pipeline - before.pipeline,
     inference: after.inference - before.inference,
     callers: after.callers - before.callers,
     helpers: after.helpers - before.helpers,

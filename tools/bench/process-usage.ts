@@ -3,8 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /** CPU seconds since the start of each, by part. */
 export interface CpuSeconds {
-  /** Node's main thread: signalling, mediasoup's channel, the pipelines, sockets. */
+  /** Node's main thread: signalling, mediasoup's channel, sockets; the pipelines too where they have no threads. */
   readonly main: number;
+  /** Pipeline threads. */
+  readonly pipeline: number;
   /** Inference threads. */
   readonly inference: number;
   /** The thread of the simulated callers, which is no part of a real server. */
@@ -20,7 +22,7 @@ const ticksPerSecond = 100;
 
 /** Reads the CPU time of a process that runs `calls-server.ts` or `cli.ts`. @throws Error where there is no such process or no /proc. */
 export function readCpuSeconds(pid: number): CpuSeconds {
-  const seconds = { main: 0, inference: 0, callers: 0, helpers: 0, mediasoup: 0 };
+  const seconds = { main: 0, pipeline: 0, inference: 0, callers: 0, helpers: 0, mediasoup: 0 };
   const children: string[] = [];
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}`;
@@ -35,6 +37,7 @@ function partOf(threadName: string, isMain: boolean): keyof CpuSeconds {
   if (isMain) return 'main';
   // Linux cuts names off after 15 characters.
   if (threadName.startsWith('undertone-infer')) return 'inference';
+  if (threadName.startsWith('undertone-pipel')) return 'pipeline';
   return threadName === 'WorkerThread' ? 'callers' : 'helpers';
 }
 
