@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Subject, type Subscription } from 'rxjs';
+import { expect, onTestFinished, vi } from 'vitest';
 import { mainThreadPipelines, type CallerPipelines, type OpenedCaller } from '../../../src/pipeline/pipelines.ts';
 import { createMediaCounts, createMediaLevels } from '../../../src/pipeline/media-counts.ts';
 import { PipelinePool, spawnPipelineThread, type PipelinePoolOptions } from '../../../src/pipeline/pool/pipeline-pool.ts';
@@ -20,6 +21,8 @@ export class TestCaller {
   readonly counts = createMediaCounts();
   readonly levels = createMediaLevels();
   readonly outputs: CallerOutput[] = [];
+  /** Wall time of each output's position, as of then, ms. */
+  readonly placedMs: number[] = [];
   readonly clock: OpenedCaller['clock'];
   readonly track: TrackInfo;
   /** What happened last, and last to the counts. */
@@ -32,7 +35,10 @@ export class TestCaller {
     const { pipeline, clock } = pipelines.open({ track, spec, counts, levels, onClosed: () => (this.state.closed += 1) });
     this.clock = clock;
     this.#subscription = this.packets.pipe(pipeline).subscribe({
-      next: (output) => this.outputs.push(output),
+      next: (output) => {
+        this.outputs.push(output);
+        this.placedMs.push(clock.wallMsOf(positionOf(output)));
+      },
       error: (error: unknown) => (this.state.error = error),
       complete: () => (this.state.completed = true),
     });
@@ -59,6 +65,11 @@ export class TestCaller {
   }
 }
 
+function positionOf(output: CallerOutput): number {
+  if (output.kind === 'speech') return output.change.atSample;
+  return output.kind === 'window' ? output.window.endSample : output.gap.endSample;
+}
+
 /** A pool whose threads have each made a decoder, so that the next is ready at once. Its threads are kept in order of their start. */
 export async function openPool(options: Partial<PipelinePoolOptions> = {}): Promise<{ pool: PipelinePool; workers: Worker[] }> {
   const workers: Worker[] = [];
@@ -75,6 +86,23 @@ export async function openPool(options: Partial<PipelinePoolOptions> = {}): Prom
   for (const caller of warm) caller.packets.complete();
   while (warm.some(({ state }) => !state.completed)) await delay(5);
   return { pool, workers };
+}
+
+/** The same, closed when the test has ended. */
+export async function startPool(options: Partial<PipelinePoolOptions> = {}): ReturnType<typeof openPool> {
+  const started = await openPool(options);
+  onTestFinished(() => started.pool.close());
+  return started;
+}
+
+/** Resolves once the streams and counts of callers have ended. */
+export async function untilClosed(...callers: TestCaller[]): Promise<void> {
+  await vi.waitFor(() => expect(callers.every(({ state }) => state.closed === 1)).toBe(true), patience);
+}
+
+/** All that a caller was told and counted. */
+export function storyOf({ outputs, placedMs, counts, levels, state }: TestCaller) {
+  return { outputs, placedMs, counts, levels, state };
 }
 
 /** Opens a caller and gives its decoder the time to be there. */
