@@ -72,8 +72,10 @@ export class PipelineLane {
   readonly #callers = new Map<number, LaneCaller>();
   readonly #batch = new PacketBatch();
   /** Batches that were not answered yet, oldest first. */
-  readonly #unanswered: { readonly atMs: number; readonly bytes: number }[] = [];
+  readonly #unanswered: { readonly atMs: number; readonly look: number; readonly bytes: number }[] = [];
   #unansweredBytes = 0;
+  /** Looks so far: the lane's clock, which stands still while this thread is held up and no answer could be read. */
+  #looks = 0;
   #worker: Worker | null = null;
   #ready = false;
   #nextRef = 1;
@@ -212,12 +214,13 @@ export class PipelineLane {
     const taken = this.#batch.take();
     if (taken === null) return;
     const { buffer, byteCount } = taken;
-    this.#unanswered.push({ atMs: performance.now(), bytes: byteCount });
+    this.#unanswered.push({ atMs: performance.now(), look: this.#looks, bytes: byteCount });
     this.#unansweredBytes += byteCount;
     this.#request({ kind: 'packets', batch: buffer, byteCount }, [buffer]);
   }
 
   #look(): void {
+    this.#looks += 1;
     const worker = this.#worker;
     if (worker !== null && this.#oldestMs() > this.#options.hangMs) {
       this.#down(worker, `no answer within ${String(this.#options.hangMs)} ms`);
@@ -233,10 +236,10 @@ export class PipelineLane {
     return this.#oldestMs() > this.#options.maxUnansweredMs;
   }
 
-  /** How long the oldest batch has waited for its answer. */
+  /** How long the oldest batch has waited for its answer, to a look. */
   #oldestMs(): number {
     const oldest = this.#unanswered[0];
-    return oldest === undefined ? 0 : performance.now() - oldest.atMs;
+    return oldest === undefined ? 0 : (this.#looks - oldest.look) * stallCheckMs;
   }
 
   #request(request: ThreadRequest, transfer: ArrayBuffer[] = []): void {

@@ -212,13 +212,13 @@ describe('a thread that stands still', () => {
 
   it('for a while is sent nothing more, and for long is replaced', async () => {
     const threads = heldThreads();
-    const { pool, workers } = await startPool({ spawn: threads.spawn, maxUnansweredMs: 50, hangMs: 400 });
+    const { pool, workers } = await startPool({ spawn: threads.spawn, maxUnansweredMs: 100, hangMs: 1500 });
     const caller = await openCaller(pool, 'p');
     caller.send(goodPackets.slice(0, 60));
     await vi.waitFor(() => expect(caller.counts.received).toBe(60), patience);
     threads.hold();
     caller.send(goodPackets.slice(60, 70));
-    await delay(100);
+    await delay(600);
     caller.send(goodPackets.slice(70, 80));
     expect(caller.counts.overflow).toBe(10);
     await vi.waitFor(() => expect(workers).toHaveLength(2), patience);

@@ -56,6 +56,18 @@ describe('a caller in a thread', () => {
     expect(caller.state).toMatchObject({ completed: false, closed: 0 });
   });
 
+  it('is not taken for silent because the main thread was held up', async () => {
+    const { pool } = await startPool();
+    const caller = await openCaller(pool, 'p');
+    caller.send(goodPackets.slice(0, 90));
+    await delay(20);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 800);
+    caller.send(goodPackets.slice(90));
+    caller.packets.complete();
+    await untilClosed(caller);
+    expect(storyOf(caller)).toEqual(storyOf(await inThisThread(goodPackets, 'p')));
+  });
+
   it('of a codec that is not known is refused at once, and so is any caller after the end', async () => {
     const { pool } = await startPool();
     const isac = { ...opus, mimeType: 'audio/isac' };
