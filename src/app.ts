@@ -71,15 +71,16 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const store = await openStore(config, logger);
     closers.push(() => store.close());
 
+    // Its threads load while the model does.
+    const { workers: pipelineWorkers, minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
+    const pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
+    closers.push(() => pipelines.close());
+
     const { batching, smoothing, model } = config;
     const modelDir = isAbsolute(model.dir) ? model.dir : join(projectDir, model.dir);
     const { engine, threads } = model;
     const emotion = await EmotionService.open({ modelDir, engine, threads, batching, smoothing, logger, metrics });
     closers.push(() => emotion.close());
-
-    const { workers: pipelineWorkers, minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
-    const pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
-    closers.push(() => pipelines.close());
     await pipelines.started();
 
     const { workers, listenIp, announcedAddress, port } = config.media;

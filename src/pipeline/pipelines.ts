@@ -70,9 +70,12 @@ export const mainThreadPipelines: CallerPipelines = {
   ready: true,
   started: () => Promise.resolve(),
   open: ({ track, opusDecoder, onClosed, ...options }) => {
-    const decoder = decoderFactory(track.codec, { opusDecoder })();
+    const makeDecoder = decoderFactory(track.codec, { opusDecoder });
     const clock = new MediaClock();
-    return { clock, pipeline: (source) => source.pipe(callerPipeline({ ...options, track, decoder, clock }), finalize(onClosed)) };
+    return {
+      clock,
+      pipeline: (source) => source.pipe(callerPipeline({ ...options, track, decoder: makeDecoder(), clock }), finalize(onClosed)),
+    };
   },
   close: () => Promise.resolve(),
 };

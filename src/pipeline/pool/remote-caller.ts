@@ -142,7 +142,8 @@ export class RemoteCaller implements LaneCaller {
     // Nobody else would: the next front end does not know of it.
     if (this.#speaking) this.#emitChange({ state: 'end', atSample: this.#lastSample, arrivalMs: this.#newestMs ?? 0 });
     if (this.#state === 'ending') this.#complete();
-    else this.#options.onOrphaned(this);
+    // Told of the end, its receiver may have given the caller up.
+    else if (this.#state === 'open') this.#options.onOrphaned(this);
   }
 
   #begin(arrivalMs: number): void {
