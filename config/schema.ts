@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { logLevels } from '../src/log.ts';
 import { defaultOpusLibrary } from '../src/pipeline/opus-codec.ts';
+import { engineNames } from '../src/models/engine-entry.ts';
 import { opusLibraries } from '../src/pipeline/opus-engine.ts';
 
 const port = z.int().min(0).max(65_535);
@@ -44,7 +45,10 @@ const policy = z.strictObject({
 
 const model = z.strictObject({
   dir: z.string().min(1).default('assets/models/emonet').describe('Folder of the model, relative to the project.'),
-  engine: z.enum(['auto', 'cpu']).default('auto').describe('Inference engine; auto takes the first that loads.'),
+  engine: z
+    .enum(['auto', ...engineNames])
+    .default('auto')
+    .describe('Inference engine; auto takes the first that this machine can run, the CPU at last. See docs/gpu.md.'),
   threads: z.int().min(1).max(64).default(1).describe('Inference sessions, each in a thread of its own.'),
 });
 

@@ -113,7 +113,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
         ...(sfu.ready ? [] : ['media workers']),
         ...(store.ready ? [] : ['timeline store']),
       ];
-      return { ready: missing.length === 0, missing };
+      return { ready: missing.length === 0, missing, engine: emotion.engineName };
     };
     const staticHandler = web.handler.bind(web);
     const nodeId = `${hostname()}-${process.pid}`;

@@ -96,6 +96,13 @@ export function createMetrics() {
     }),
     /** Run time of a batch. */
     inferenceMs: new Histogram({ name: 'undertone_inference_ms', help: 'Run time of a batch, ms', buckets: latencyBucketsMs, registers }),
+    /** Inference threads by the engine in force. */
+    inferenceThreads: new Gauge({
+      name: 'undertone_inference_threads',
+      help: 'Inference threads by the engine in force',
+      labelNames: ['engine'] as const,
+      registers,
+    }),
     /** From the arrival of a window's last packet to its event written to the timeline. */
     arrivalToEventMs: new Histogram({
       name: 'undertone_arrival_to_event_ms',

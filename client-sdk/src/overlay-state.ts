@@ -115,7 +115,8 @@ function reduceParticipant(participant: ParticipantState, event: ParticipantEven
 
 function participantOf(summary: ParticipantSummary): ParticipantState {
   const { participantId, role, present, measured, reason, speaking, current } = summary;
-  const verdict = current === null ? null : { label: current.label, confidence: current.confidence, probabilities: null, unreliable: current.unreliable };
+  const verdict =
+    current === null ? null : { label: current.label, confidence: current.confidence, probabilities: null, unreliable: current.unreliable };
   return { participantId, role, present, measured, reason, speaking, heard: speaking || verdict !== null, current: verdict };
 }
 

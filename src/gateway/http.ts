@@ -13,6 +13,8 @@ import type { TimelineStore } from './types.ts';
 export interface Readiness {
   readonly ready: boolean;
   readonly missing: readonly string[];
+  /** The inference engine in force, if the host says it. */
+  readonly engine?: string;
 }
 
 /** Answers what is no route of the API. @returns whether it did */
@@ -101,7 +103,9 @@ export function createHttpHandler(options: HttpOptions): (request: IncomingMessa
 
   async function ready(_request: IncomingMessage, response: ServerResponse): Promise<void> {
     const readiness = await options.readiness();
-    sendJson(response, readiness.ready ? 200 : 503, { ready: readiness.ready, missing: readiness.missing });
+    // Not as it is: it may be of a host's making.
+    const { missing, engine } = readiness;
+    sendJson(response, readiness.ready ? 200 : 503, { ready: readiness.ready, missing, ...(engine === undefined ? {} : { engine }) });
   }
 
   async function exposeMetrics(_request: IncomingMessage, response: ServerResponse): Promise<void> {

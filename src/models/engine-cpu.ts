@@ -1,12 +1,17 @@
 // The engine that ships: onnxruntime's CPU provider in a thread of its own.
+import type { EngineContext, EngineEntry } from './engine-entry.ts';
 import { ThreadEngine } from './engine-thread.ts';
-import type { EngineContext } from './load-engine.ts';
 import { streamShape } from './manifest.ts';
-import type { Engine } from './types.ts';
+import type { SessionOptions } from './open-session.ts';
 
-/** Starts an inference thread on the CPU. Rejects as {@link ThreadEngine.start} does. */
-export async function createCpuEngine(context: EngineContext): Promise<Engine> {
-  const { manifest, paths, intraOpNumThreads, logger } = context;
+/** The networks on the CPU: what serves where nothing better is there, and what every other engine is held against. */
+export function cpuSession({ manifest, paths, intraOpNumThreads }: EngineContext): Extract<SessionOptions, { runtime: 'onnxruntime' }> {
   const networks = { trunkPath: paths.trunk, headPath: paths.head, shape: streamShape(manifest) };
-  return ThreadEngine.start({ name: 'cpu', thread: { ...networks, executionProviders: ['cpu'], intraOpNumThreads }, logger });
+  return { runtime: 'onnxruntime', ...networks, executionProviders: ['cpu'], intraOpNumThreads };
 }
+
+export const cpuEngine: EngineEntry = {
+  name: 'cpu',
+  /** Starts an inference thread on the CPU. Rejects as {@link ThreadEngine.start} does. */
+  create: (context) => ThreadEngine.start({ name: 'cpu', thread: cpuSession(context), logger: context.logger }),
+};

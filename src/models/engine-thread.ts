@@ -14,6 +14,8 @@ export interface ThreadEngineOptions {
   readonly logger: Logger;
   /** A run that takes longer counts as a dead thread. @default 10000 */
   readonly runTimeoutMs?: number;
+  /** As many batches that fail one after another count as a dead thread, too: a GPU may be lost for good. @default 8 */
+  readonly maxFailedBatches?: number;
   /** Loading the runtime and the network may take this long. @default 60000 */
   readonly startTimeoutMs?: number;
   /** Pause before a dead thread is replaced; doubles each time until a batch succeeds again. @default 100 */
@@ -31,7 +33,14 @@ interface Pending {
   reject(error: UndertoneError): void;
 }
 
-const defaults = { runTimeoutMs: 10_000, startTimeoutMs: 60_000, restartDelayMs: 100, maxRestartDelayMs: 5000, spawn: spawnEngineThread };
+const defaults = {
+  runTimeoutMs: 10_000,
+  maxFailedBatches: 8,
+  startTimeoutMs: 60_000,
+  restartDelayMs: 100,
+  maxRestartDelayMs: 5000,
+  spawn: spawnEngineThread,
+};
 /** A thread that is busy when it is told to end gets this long to finish its batch. */
 const closeTimeoutMs = 2000;
 
@@ -50,6 +59,7 @@ export class ThreadEngine implements Engine {
   #ready = false;
   #nextId = 1;
   #failures = 0;
+  #failedBatches = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -190,8 +200,13 @@ export class ThreadEngine implements Engine {
       // The thread has forgotten their streams, too.
       for (const trackId of pending.trackIds) this.#feed.forget(trackId);
       pending.reject(this.#failure(`Expected engine \`${this.name}\` to run a batch, got: ${reply.message}`));
+      this.#failedBatches += 1;
+      const worker = this.#worker;
+      if (this.#failedBatches < this.#options.maxFailedBatches || worker === null) return;
+      this.#down(worker, `${String(this.#failedBatches)} batches failed one after another, the last: ${reply.message}`);
     } else {
       this.#failures = 0;
+      this.#failedBatches = 0;
       pending.resolve(reply.logits);
     }
   }
@@ -202,6 +217,7 @@ export class ThreadEngine implements Engine {
     const wasReady = this.#ready;
     this.#worker = null;
     this.#ready = false;
+    this.#failedBatches = 0;
     this.#feed.clear();
     this.#rejectAll(reason);
     retire(worker);

@@ -3,12 +3,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf, UndertoneError } from '../errors.ts';
 import { checkSession } from './check-session.ts';
-import type { OnnxSessionOptions } from './onnx-session.ts';
+import { openSession, type SessionOptions } from './open-session.ts';
 import { Streams } from './streams.ts';
 import type { PackedBatch } from './stream-feed.ts';
 
 /** What the thread is started with. */
-export type EngineThreadData = OnnxSessionOptions;
+export type EngineThreadData = SessionOptions;
 
 /** Messages to the thread, handled in order. The arrays of `run` are transferred. */
 export type EngineRequest =
@@ -37,9 +37,7 @@ try {
 }
 
 async function serve(data: EngineThreadData): Promise<void> {
-  // Loaded here and not above, so that a library that is missing on this machine becomes a message.
-  const { OnnxSession } = await import('./onnx-session.ts');
-  const session = await OnnxSession.open(data);
+  const session = await openSession(data);
   await checkSession(session, data.shape);
   const streams = new Streams(session, data.shape);
   // One after another, and in the order in which they came, also should a session ever give up its thread.

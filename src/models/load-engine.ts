@@ -2,28 +2,14 @@
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { FeatureBlock } from '../pipeline/types.ts';
-import { createCpuEngine } from './engine-cpu.ts';
+import { cpuEngine } from './engine-cpu.ts';
+import type { EngineContext, EngineEntry, engineNames } from './engine-entry.ts';
+import { gpuEngines } from './engine-gpu.ts';
 import type { LoadedModel } from './manifest.ts';
 import type { Engine } from './types.ts';
 
-/** What configuration may ask for: an engine by name, or the first that loads. */
-export type EngineName = 'auto' | 'cpu';
-
-/** What an engine is made from. */
-export interface EngineContext extends LoadedModel {
-  /** Threads that one session may use within an operator. */
-  readonly intraOpNumThreads: number;
-  readonly logger: Logger;
-}
-
-/**
- * A kind of engine. `create` rejects with UT_ENGINE_UNAVAILABLE where this machine cannot run it. It may be called several
- * times, for engines that run side by side.
- */
-export interface EngineEntry {
-  readonly name: string;
-  create(context: EngineContext): Promise<Engine>;
-}
+/** What configuration may ask for: an engine by name, or the first that this machine can run. */
+export type EngineName = 'auto' | (typeof engineNames)[number];
 
 /** Options of {@link loadEngines}. */
 export interface LoadEngineOptions {
@@ -35,40 +21,54 @@ export interface LoadEngineOptions {
   readonly threads?: number;
   /** @default 1 */
   readonly intraOpNumThreads?: number;
+  /** Windows in a full batch: what an engine on a GPU is measured with. @default 8 */
+  readonly maxBatch?: number;
   /** The engines to choose from, best first. @default every engine there is */
   readonly table?: readonly EngineEntry[];
 }
 
 /** Every engine, in the order in which `auto` tries them. */
-const engineTable: readonly EngineEntry[] = [{ name: 'cpu', create: createCpuEngine }];
+const engineTable: readonly EngineEntry[] = [...gpuEngines, cpuEngine];
+/** The engine that every other is held against: a model that it cannot run is none. */
+const reference = cpuEngine.name;
 
 /**
- * Loads the named engine, or the first that loads, `threads` times, and runs each once. Rejects with UT_ENGINE_UNAVAILABLE
- * and every reason where none loads, and with UT_MODEL_INVALID where the networks do not keep the manifest's contract: no
- * other engine would change that.
+ * Loads the named engine, or the first that this machine can run, `threads` times if it can be, and runs each once. Rejects with
+ * UT_ENGINE_UNAVAILABLE and every reason where none loads, and with UT_MODEL_INVALID where the networks do not keep the
+ * manifest's contract on the CPU: no other engine would change that.
  */
 export async function loadEngines(options: LoadEngineOptions): Promise<readonly Engine[]> {
-  const { model, logger, name = 'auto', threads = 1, intraOpNumThreads = 1, table = engineTable } = options;
+  const { model, logger, name = 'auto', threads = 1, intraOpNumThreads = 1, maxBatch = 8, table = engineTable } = options;
   if (!(threads >= 1)) throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`threads\` to be at least 1, got \`${String(threads)}\``);
-  const candidates = table.filter((entry) => name === 'auto' || entry.name === name);
+  const pinned = name !== 'auto';
+  const candidates = table.filter((entry) => !pinned || entry.name === name);
+  const context: EngineContext = { ...model, intraOpNumThreads, maxBatch, pinned, logger };
   const reasons: string[] = [];
   for (const entry of candidates) {
     try {
-      const engines = await startAll(threads, async () => {
-        const engine = await entry.create({ ...model, intraOpNumThreads, logger });
-        await warmUp(engine, model);
-        return engine;
-      });
-      logger.info({ engine: entry.name, threads }, 'inference engine loaded');
+      const count = Math.min(threads, entry.maxThreads ?? threads);
+      const engines = await startEntry(entry, context, count);
+      if (count < threads) logger.warn({ engine: entry.name, threads: count, asked: threads }, 'this engine runs in fewer threads');
+      logger.info({ engine: entry.name, threads: count }, 'inference engine loaded');
       return engines;
     } catch (error) {
-      if (error instanceof UndertoneError && error.code === 'UT_MODEL_INVALID') throw error;
-      reasons.push(`${entry.name}: ${messageOf(error)}`);
-      logger.warn({ engine: entry.name, reason: messageOf(error) }, 'inference engine not available');
+      if (entry.name === reference && error instanceof UndertoneError && error.code === 'UT_MODEL_INVALID') throw error;
+      const reason = messageOf(error);
+      reasons.push(`${entry.name}: ${reason}${entry.needs === undefined ? '' : `. It needs ${entry.needs}`}`);
+      logger.info({ engine: entry.name, reason }, 'inference engine not available');
     }
   }
   const got = reasons.length > 0 ? reasons.join('; ') : `only ${table.map((entry) => entry.name).join(', ')}`;
   throw new UndertoneError('UT_ENGINE_UNAVAILABLE', `Expected inference engine \`${name}\` to load, got: ${got}`);
+}
+
+async function startEntry(entry: EngineEntry, context: EngineContext, threads: number): Promise<readonly Engine[]> {
+  await entry.prepare?.(context);
+  return startAll(threads, async () => {
+    const engine = await entry.create(context);
+    await warmUp(engine, context);
+    return engine;
+  });
 }
 
 /** Starts `count` engines, or none: where one fails, the others are closed and its error is thrown. */

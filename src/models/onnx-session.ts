@@ -1,22 +1,15 @@
 // The session that ships: trunk and head on one of onnxruntime's execution providers.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { UndertoneError } from '../errors.ts';
-import type { Session, StreamShape, TrunkInput, TrunkOutput } from './session.ts';
+import { expectPorts, headPorts, trunkPorts } from './ports.ts';
+import type { NetworkFiles, Session, StreamShape, TrunkInput, TrunkOutput } from './session.ts';
 
 /** Options of {@link OnnxSession.open}. */
-export interface OnnxSessionOptions {
-  readonly trunkPath: string;
-  readonly headPath: string;
-  readonly shape: StreamShape;
+export interface OnnxSessionOptions extends NetworkFiles {
   /** Names of onnxruntime's providers, best first. */
   readonly executionProviders: readonly string[];
   /** Threads that one run may use within an operator. */
   readonly intraOpNumThreads: number;
 }
-
-/** Names that the networks' inputs and outputs have. */
-const trunkPorts = { inputs: ['features', 'mask', 'state'], outputs: ['next', 'steps'] };
-const headPorts = { inputs: ['steps'], outputs: ['logits'] };
 
 /** Runs the networks in the calling thread, which waits for them. */
 export class OnnxSession implements Session {
@@ -42,8 +35,8 @@ export class OnnxSession implements Session {
     };
     const trunk = await InferenceSession.create(trunkPath, settings);
     const head = await InferenceSession.create(headPath, settings);
-    expectPorts(trunkPath, trunk, trunkPorts);
-    expectPorts(headPath, head, headPorts);
+    expectPorts(trunkPath, portsOf(trunk), trunkPorts);
+    expectPorts(headPath, portsOf(head), headPorts);
     return new OnnxSession(trunk, head, shape);
   }
 
@@ -69,10 +62,8 @@ export class OnnxSession implements Session {
   }
 }
 
-function expectPorts(path: string, network: InferenceSession, { inputs, outputs }: typeof trunkPorts): void {
-  const expected = `inputs ${inputs.join(', ')} and outputs ${outputs.join(', ')}`;
-  const got = `inputs ${network.inputNames.toSorted().join(', ')} and outputs ${network.outputNames.toSorted().join(', ')}`;
-  if (got !== expected) throw new UndertoneError('UT_MODEL_INVALID', `Expected \`${path}\` to have ${expected}, got ${got}`);
+function portsOf({ inputNames, outputNames }: InferenceSession): { inputs: readonly string[]; outputs: readonly string[] } {
+  return { inputs: inputNames, outputs: outputNames };
 }
 
 function floatsOf(name: string, tensor: Tensor | undefined): Float32Array {

@@ -3,6 +3,7 @@ import { Subject, type Observable } from 'rxjs';
 import { systemClock, type Clock } from '../clock.ts';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { FeatureWindow, FrontEndSpec, SpeechChange } from '../pipeline/types.ts';
 import { BatcherPool, type BatcherPoolOptions } from './batcher-pool.ts';
 import type { BatchingOptions, LostFate } from './batcher.ts';
@@ -19,7 +20,7 @@ interface CommonOptions {
   readonly logger: Logger;
   /** @default systemClock */
   readonly clock?: Clock;
-  readonly metrics?: NonNullable<BatcherPoolOptions['metrics']>;
+  readonly metrics?: NonNullable<BatcherPoolOptions['metrics']> & Partial<Pick<Metrics, 'inferenceThreads'>>;
   readonly batching?: BatchingOptions;
   readonly smoothing?: SmoothingOptions;
 }
@@ -81,6 +82,7 @@ export class EmotionService {
     this.#logger = logger;
     this.#clock = clock;
     this.#smoothing = smoothing;
+    for (const { name } of engines) metrics?.inferenceThreads?.inc({ engine: name });
     this.#batchers = new BatcherPool({
       ...batching,
       ...(metrics === undefined ? {} : { metrics }),
@@ -103,7 +105,9 @@ export class EmotionService {
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
     const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, ...common } = options;
     const model = await loadManifest(modelDir);
-    const engines = await loadEngines({ model, name, threads, intraOpNumThreads, logger: options.logger });
+    const maxBatch = options.batching?.maxBatch;
+    const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };
+    const engines = await loadEngines({ model, name, ...sizes, logger: options.logger });
     return new EmotionService({ ...common, model, engines });
   }
 

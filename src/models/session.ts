@@ -12,6 +12,13 @@ export interface StreamShape {
   readonly labelCount: number;
 }
 
+/** The two networks of a model that are run, and the sizes that they keep. */
+export interface NetworkFiles {
+  readonly trunkPath: string;
+  readonly headPath: string;
+  readonly shape: StreamShape;
+}
+
 /** New frames of several tracks, as many of each, and what the trunk remembers of the frames before. */
 export interface TrunkInput {
   readonly batch: number;

@@ -9,9 +9,9 @@ import { pairFrames, VoiceSequence } from './voice-sequence.ts';
 
 /** Options of a {@link SpeechDetector}; frames are 10 ms. */
 export interface SpeechDetectorOptions {
-  /** Probability from which a frame may begin speech. @default 0.6 */
+  /** Probability from which a frame may begin speech. @default 0.5 */
   readonly onProbability?: number;
-  /** Probability from which a frame carries speech on. @default 0.5 */
+  /** Probability from which a frame carries speech on. @default 0.4 */
   readonly offProbability?: number;
   /** Speech begins when this many of the frames that are known and not yet emitted are active. @default 3 */
   readonly onsetFrames?: number;
@@ -30,7 +30,7 @@ export type DetectedSpeech =
   | { readonly kind: 'frame'; readonly frame: FeatureFrame }
   | { readonly kind: 'change'; readonly state: 'start' | 'end'; readonly frameIndex: number; readonly arrivalMs: number };
 
-const defaults = { onProbability: 0.6, offProbability: 0.5, onsetFrames: 3, delayFrames: 6, hangoverFrames: 12, endFrames: 40 };
+const defaults = { onProbability: 0.5, offProbability: 0.4, onsetFrames: 3, delayFrames: 6, hangoverFrames: 12, endFrames: 40 };
 
 interface Slot {
   frame: FeatureFrame;

@@ -56,13 +56,15 @@ export class VoiceInputs {
   }
 
   #learn(logMel: Float32Array, mean: number): void {
+    const settling = this.#sinceSilence <= settleFrames;
+    // What a track begins with after digital silence is half silence: nothing is learnt of it but where to begin.
     const first = this.#taken === 0;
-    this.#taken += 1;
-    this.#level += (mean - this.#level) / Math.min(this.#taken, levelFrames);
+    if (!(first && settling)) this.#taken += 1;
+    this.#level = first ? mean : this.#level + (mean - this.#level) / Math.min(this.#taken, levelFrames);
     this.#peak = first ? mean : Math.max(mean, this.#peak - peakFallNepers);
-    if (!first && this.#sinceSilence <= settleFrames) return;
+    if (!first && settling) return;
     // At first it is the mean of what was heard, so that a noisy room is known soon.
-    const rise = Math.max(riseRate, 1 / this.#taken);
+    const rise = Math.max(riseRate, 1 / Math.max(1, this.#taken));
     for (let group = 0; group < groups; group += 1) {
       const value = groupMean(logMel, group);
       const floor = this.#floor[group] ?? 0;

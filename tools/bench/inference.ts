@@ -71,10 +71,10 @@ export async function measureInference(): Promise<BenchmarkResult> {
 }
 
 /**
- * A run of `size` callers who say the same in step, a hop a batch. Each starts with a window that is not timed: a stream's
- * first costs the trunk on all of it.
+ * A run of `size` callers who say the same in step, a hop a batch, for `hops`. Each starts with a window that is not timed: a
+ * stream's first costs the trunk on all of it.
  */
-export function callers(windows: readonly FeatureWindow[], size: number, score: Score): Run {
+export function callers(windows: readonly FeatureWindow[], size: number, score: Score, hops = windowCount / size): Run {
   const at = (index: number): EngineWindow[] => {
     const { endFrame, blocks } = windows[index] ?? { endFrame: 0, blocks: [] };
     return Array.from({ length: size }, (_, caller) => ({ trackId: `${String(size)}-${String(caller)}`, endFrame, blocks }));
@@ -84,7 +84,7 @@ export function callers(windows: readonly FeatureWindow[], size: number, score: 
       await score(at(0));
     },
     run: async () => {
-      for (let index = 1; index <= windowCount / size; index += 1) await score(at(index));
+      for (let index = 1; index <= hops; index += 1) await score(at(index));
     },
   };
 }

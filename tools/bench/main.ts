@@ -1,6 +1,7 @@
 // Runs the benchmarks: `npm run bench -- [--only NAME] [--seconds N] [--json FILE]`. Exits with 1 where a requirement is not met.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { measureEngines } from './engines.ts';
 import { measureInference } from './inference.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
@@ -17,6 +18,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   opus: measureOpus,
   loss: measureLoss,
   inference: measureInference,
+  engines: measureEngines,
   streaming: measureStreaming,
   memory: measureMemory,
   latency: measureLatency,

@@ -148,8 +148,7 @@ function activeOf(clean: readonly LossyFrame[]): boolean[] {
 }
 
 function loss(percent: number, bursts: number): () => boolean {
-  const random = createRandom(1);
-  return bursts === 1 ? () => random() < percent / 100 : burstLoss(percent, random, bursts);
+  return burstLoss(percent, createRandom(1), bursts);
 }
 
 async function encoded(): Promise<Uint8Array[]> {

@@ -13,7 +13,7 @@ export interface Evaluation extends Summary {
   readonly model: string;
   readonly options: Pick<
     EvaluationOptions,
-    'corpus' | 'split' | 'fec' | 'concealment' | 'lossPercent' | 'noiseDb' | 'independent' | 'warmUp' | 'seed' | 'limit'
+    'corpus' | 'split' | 'fec' | 'concealment' | 'lossPercent' | 'burstPackets' | 'noiseDb' | 'independent' | 'warmUp' | 'seed' | 'limit'
   > & {
     readonly codec: string;
     /** What noise was added; null for none. */
@@ -63,11 +63,21 @@ export async function evaluate(
   const noise = options.noiseFrom === null ? { source: whiteNoise, name: 'white' } : await recordedNoise(options.noiseFrom);
   const runs = new Runs(options, choice, noise.source, onProgress);
   const heard = await runs.main();
-  const { corpus, split, codec, fec, concealment, lossPercent, noiseDb, independent, warmUp, seed, limit } = options;
+  const { corpus, split, codec, fec, concealment, lossPercent, burstPackets, noiseDb, independent, warmUp, seed, limit } = options;
   return {
     model: modelOf(choice, options.foldsDir !== null),
     options: {
-      ...{ corpus, split, codec: codecText(codec), fec, concealment, lossPercent, noiseDb, noise: noiseDb === null ? null : noise.name },
+      ...{
+        corpus,
+        split,
+        codec: codecText(codec),
+        fec,
+        concealment,
+        lossPercent,
+        burstPackets,
+        noiseDb,
+        noise: noiseDb === null ? null : noise.name,
+      },
       ...{ independent, warmUp, seed, limit },
     },
     ...summarise(heard, labels, seed),

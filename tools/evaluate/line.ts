@@ -18,7 +18,10 @@ export interface SentClip {
 }
 
 /** What a {@link Line} needs to know. */
-export interface LineOptions extends Pick<EvaluationOptions, 'data' | 'codec' | 'fec' | 'lossPercent' | 'noiseDb' | 'seed'> {
+export interface LineOptions extends Pick<
+  EvaluationOptions,
+  'data' | 'codec' | 'fec' | 'lossPercent' | 'burstPackets' | 'noiseDb' | 'seed'
+> {
   /** Whether all clips play once, in an order of their own, before those that are to be scored. */
   readonly warmUp: boolean;
   /** Pause after each clip, drawn between these. */
@@ -69,9 +72,9 @@ export class Line {
 
   /** The caller's media in order. */
   async *media(): AsyncGenerator<Media> {
-    const { codec, data, fec, lossPercent, pauseMs } = this.#options;
+    const { codec, data, fec, lossPercent, burstPackets, pauseMs } = this.#options;
     const noise = this.#randomOf('noise');
-    const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#randomOf('loss')) : undefined);
+    const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#randomOf('loss'), burstPackets) : undefined);
     const encoder = await openEncoder(codec, fec);
     try {
       for (const { clip, random, warmUp } of this.#order()) {

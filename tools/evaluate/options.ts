@@ -27,6 +27,8 @@ export interface EvaluationOptions {
   readonly concealment: Concealment;
   /** Packets that the network loses, percent. */
   readonly lossPercent: number;
+  /** Packets in a burst of losses on average; 1 for independent losses. */
+  readonly burstPackets: number;
   /** Signal-to-noise ratio of added noise, dB; null for none. */
   readonly noiseDb: number | null;
   /** Folder of recordings to take noise from, of ESC's those of fold 5 alone; white noise where null. */
@@ -52,7 +54,8 @@ export const usage = `Usage: npm run evaluate -- --corpus NAME --data DIR [optio
   --folds DIR        DIR/fold-0, fold-1, …: each model on the test speakers of its speakers.json, pooled
   --codec CODEC      none (default: Opus clips as their own packets, others as samples), pcmu, or opus:KBPS
   --fec              opus:KBPS with in-band FEC, for an expected loss of 10 %
-  --loss PERCENT     packets lost in bursts of 3 on average
+  --loss PERCENT     packets lost, in bursts
+  --burst N          of N packets on average; 1 for independent losses; by default 3
   --concealment HOW  of lost packets: fec where there is any (default, as the server does), plc alone, or silence
   --noise DB         white noise, at this ratio to each clip's speech; write --noise=-5 below 0
   --noise-from DIR   noise from the recordings of a folder, in the place of white noise; of ESC-10 and ESC-50 fold 5 alone
@@ -66,7 +69,7 @@ export const usage = `Usage: npm run evaluate -- --corpus NAME --data DIR [optio
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 const texts = {
-  ...{ corpus: text, data: text, split: text, speakers: text, model: text, folds: text, codec: text, loss: text },
+  ...{ corpus: text, data: text, split: text, speakers: text, model: text, folds: text, codec: text, loss: text, burst: text },
   ...{ noise: text, 'noise-from': text, concealment: text, seed: text, limit: text, json: text },
 };
 const flags = { fec: flag, independent: flag, 'warm-up': flag, curves: flag, help: flag };
@@ -111,6 +114,7 @@ export function readOptions(args: readonly string[]): (EvaluationOptions & { rea
     fec: values.fec === true,
     concealment,
     lossPercent: number('--loss', values.loss ?? '0', 0, 90),
+    burstPackets: number('--burst', values.burst ?? '3', 1, 100),
     noiseDb,
     noiseFrom: values['noise-from'] ?? null,
     independent: values.independent === true,

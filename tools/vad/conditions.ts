@@ -7,6 +7,7 @@ import { addNoise, whiteNoise, type NoiseSource } from '../evaluate/noise.ts';
 import type { CallCodec } from '../features/condition.ts';
 import { randomOf, shuffled } from '../features/draw.ts';
 import { lineDelaySamples, transmit } from '../features/transmit.ts';
+import { fillPauses } from './room-tone.ts';
 import { layOut } from './track.ts';
 
 /** What is done to a call. */
@@ -30,8 +31,8 @@ export interface Call {
 }
 
 const seed = 7;
-/** A room is never silent: white noise so far below each clip's speech goes on through the pauses, dB. */
-const quietRoomDb = 55;
+/** Noise so far below each clip's speech is next to none; the room of each clip goes on through the pauses anyway, dB. */
+const quietRoomDb = 60;
 
 /** A quiet room. */
 export const quiet: Condition = { name: 'clean', noise: whiteNoise, ratioDb: quietRoomDb, codec: null };
@@ -43,6 +44,7 @@ export async function makeCall(folder: string, clips: readonly CorpusClip[], con
   const read: Float32Array[] = [];
   for (const { path } of shuffled(clips, random)) read.push(await samplesOf(await readRecording(join(folder, path))));
   const { samples, labels, spans } = layOut(read, () => Math.round(60 + 100 * random()));
+  fillPauses(samples, labels, spans, random);
   const noisy = new Float32Array(samples.length);
   const noiseRandom = randomOf(seed, `noise ${name}`);
   let at = 0;

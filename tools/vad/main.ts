@@ -23,7 +23,7 @@ const usage = `Usage: npm run features:vad -- --data CORPUS --noise ESC-10 --roo
 
 const babbleOf = 24;
 /** Calls in which nobody speaks, for each in which somebody does. */
-const emptyShare = 0.5;
+const emptyShare = 0.25;
 
 try {
   await exportTracks();

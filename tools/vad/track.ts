@@ -11,6 +11,7 @@ import { pick, randomOf, shuffled } from '../features/draw.ts';
 import type { Span } from '../features/hear.ts';
 import { babble, colours, createNoise, fadeEnds, type Noise, type NoiseKind } from '../features/noise.ts';
 import { roomResponse, type Room } from '../features/rooms.ts';
+import { fillPauses } from './room-tone.ts';
 import { surround } from '../features/surroundings.ts';
 import { lineDelaySamples, transmit } from '../features/transmit.ts';
 import { speechLabels } from './labels.ts';
@@ -45,7 +46,7 @@ export interface Track {
 
 const hopSamples = 160;
 const tonal: NoiseKind = { name: 'tones', source: 'recordings', files: [] };
-const share = { noise: 0.85, dtx: 0.15, longPause: 0.12, tones: 0.2, emptyPause: 0.3 };
+const share = { noise: 0.85, dtx: 0.15, longPause: 0.12, tones: 0.2, emptyPause: 0.3, roomTone: 0.8, gateOpens: 0.004 };
 /** Speech over noise, dB; other voices only where they are clearly behind. */
 const ratioDb = { least: -5, most: 30, leastOfVoices: 10 };
 const gainDb = { least: -35, most: 6 };
@@ -114,6 +115,7 @@ export async function playTrack(job: TrackJob, context: TrackContext): Promise<T
   }
   const pause = (): number => Math.round(100 * (random() < share.longPause ? 3 + 9 * random() : 0.2 + 1.3 * random()));
   const { samples, labels, spans } = layOut(clips, pause);
+  if (random() < share.roomTone) fillPauses(samples, labels, spans, random);
   const place = context.rooms.find(({ name }) => name === condition.room?.name);
   const heard = await surround(
     samples,
@@ -126,7 +128,7 @@ export async function playTrack(job: TrackJob, context: TrackContext): Promise<T
     drawn('noise'),
   );
   const dtx = random() < share.dtx;
-  if (dtx) silencePauses(heard, labels);
+  if (dtx) silencePauses(heard, labels, random);
   const sequence = new Sequence(labels, Math.round(lineDelaySamples(condition.codec) / hopSamples));
   await transmit(heard, condition, drawn('loss'), (chunk) => {
     sequence.hear(chunk);
@@ -155,11 +157,21 @@ function noiseOf(kind: NoiseKind, job: TrackJob, { data }: TrackContext): Noise 
   );
 }
 
-/** Digital silence in the pauses, as a sender with DTX or a gate makes it. */
-function silencePauses(samples: Float32Array, labels: Uint8Array): void {
+/**
+ * Digital silence in the pauses, as a sender with DTX or a gate makes it. The gate opens up to half a second before speech, and at
+ * times for none, so that its opening says nothing.
+ */
+function silencePauses(samples: Float32Array, labels: Uint8Array, random: Random): void {
   let since = dtxFrames;
+  let aheadFrames = 3;
+  let openFrames = 0;
   for (let frame = 0; frame < labels.length; frame += 1) {
-    since = labels.subarray(frame, frame + 3).includes(1) ? 0 : since + 1;
+    const near = labels.subarray(frame, frame + aheadFrames).includes(1);
+    if (openFrames > 0) openFrames -= 1;
+    else if (random() < share.gateOpens) openFrames = Math.round(10 + 90 * random());
+    if (near || openFrames > 0) since = 0;
+    else if (since === dtxFrames) aheadFrames = Math.round(3 + 47 * random() ** 2);
+    if (!near && openFrames === 0) since += 1;
     if (since > dtxFrames) samples.fill(0, frame * hopSamples + 2 * hopSamples, (frame + 1) * hopSamples + 2 * hopSamples);
   }
 }

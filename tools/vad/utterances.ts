@@ -36,7 +36,7 @@ export function hysteresis(scores: Float32Array, on: number, off: number, endFra
     const last = found.at(-1);
     if (speaking && last !== undefined) {
       if (score >= off) last.end = frame + 1;
-      else if (frame - last.end >= endFrames) speaking = false;
+      else if (frame - last.end + 1 >= endFrames) speaking = false;
     } else if (score >= on) {
       found.push({ start: frame, end: frame + 1 });
       speaking = true;

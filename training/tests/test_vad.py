@@ -11,7 +11,7 @@ import torch
 
 from vad.data import NOT_ASKED, Tracks
 from vad.exporting import ORDER, PARITY_STEPS, export, made_up
-from vad.fit import answers, auc, fit, recall_at
+from vad.fit import EDGE_FRAMES, answers, auc, edge_weights, fit, recall_at
 from vad.network import VoiceNetwork
 
 INPUTS = 5
@@ -74,6 +74,17 @@ class Voice(unittest.TestCase):
         self.assertGreater(recall_at(scores, labels, 0.2), 0.9)
         for name, value in networks[0].state_dict().items():
             self.assertTrue(torch.equal(value, networks[1].state_dict()[name]), name)
+
+    def test_edges_of_speech_weigh_more(self):
+        targets = torch.zeros(1, 100, 2, dtype=torch.uint8)
+        targets[0, 40:70] = 1
+        targets[0, 5] = NOT_ASKED
+        weights = edge_weights(targets).flatten()
+        self.assertEqual(weights.shape, (200,))
+        for edge in (80, 140):
+            self.assertTrue((weights[edge - EDGE_FRAMES : edge + EDGE_FRAMES + 1] == 2).all())
+        self.assertTrue((weights[: 80 - EDGE_FRAMES] == 1).all())
+        self.assertEqual(weights[110], 1)
 
     def test_area_under_the_curve(self):
         self.assertEqual(auc(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])), 1.0)

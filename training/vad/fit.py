@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from vad.data import NOT_ASKED
 from vad.network import VoiceNetwork
 
+EDGE_FRAMES = 12
+
 
 def fit(tracks, inputs, epochs, steps, batch, lr, seed, dense=24, hidden=24, report=print):
     """One run from a seed; returns the network after the last epoch. Stretches begin without a past."""
@@ -22,7 +24,8 @@ def fit(tracks, inputs, epochs, steps, batch, lr, seed, dense=24, hidden=24, rep
         for at in range(0, len(places) - batch + 1, batch):
             x, y = tracks.batch(places[at : at + batch], steps)
             logits, _ = network(x)
-            loss = F.binary_cross_entropy_with_logits(logits[y != NOT_ASKED], y[y != NOT_ASKED].float())
+            asked = y != NOT_ASKED
+            loss = F.binary_cross_entropy_with_logits(logits[asked], y[asked].float(), weight=edge_weights(y)[asked])
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -32,6 +35,14 @@ def fit(tracks, inputs, epochs, steps, batch, lr, seed, dense=24, hidden=24, rep
             losses.append(loss.item())
         report(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}")
     return network
+
+
+def edge_weights(targets):
+    """Of targets `[B, T, 2]`: 2 within about 120 ms of where speech begins or ends, for there it matters most, else 1."""
+    flat = (targets == 1).float().flatten(1)
+    edges = F.pad((flat[:, 1:] - flat[:, :-1]).abs(), (1, 0))
+    near = F.max_pool1d(edges[:, None], 2 * EDGE_FRAMES + 1, stride=1, padding=EDGE_FRAMES)[:, 0]
+    return 1 + near.reshape(targets.shape)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder that `npm run features:vad` wrote")
     parser.add_argument("--out", required=True, help="folder for the weights, such as assets/models/vad")
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", default="0.2.0")
     parser.add_argument("--epochs", type=int, default=36)
     parser.add_argument("--steps", type=int, default=300, help="pairs of frames in a stretch (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=32)

@@ -126,7 +126,8 @@ describe.each([0, 1, 2])('with %i pipeline threads,', (workers) => {
 
     it('health, readiness and metrics tell of a server at work', async () => {
       expect(await getJson(`${server.url}/healthz`)).toEqual({ status: 'ok' });
-      expect(await getJson(`${server.url}/readyz`)).toEqual({ ready: true, missing: [] });
+      expect(await getJson(`${server.url}/readyz`)).toEqual({ ready: true, missing: [], engine: server.app.engineName });
+      expect(await server.metric('undertone_inference_threads', { engine: server.app.engineName })).toBe(1);
       const points = live.all('point').length;
       expect(await server.metric('undertone_arrival_to_event_ms_count')).toBeGreaterThanOrEqual(points);
       expect(await server.metric('undertone_windows_total', { fate: 'scored' })).toBeGreaterThanOrEqual(points);

@@ -33,7 +33,9 @@ it('the call ends with an event, a new worker takes its place, and the same call
   expect(reader.events.items.at(-1)).toBe(end);
   expect(reader.all('participant').filter(({ action }) => action === 'left')).toHaveLength(2);
   expect(await fetchCalls(server.url, await server.token())).toMatchObject([{ callId: 'demo', live: false }]);
-  await vi.waitFor(async () => expect(await getJson(`${server.url}/readyz`)).toEqual({ ready: true, missing: [] }), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await getJson(`${server.url}/readyz`)).toMatchObject({ ready: true, missing: [] }), {
+    timeout: 20_000,
+  });
   expect(await server.metric('undertone_media_worker_deaths_total')).toBe(1);
   for (const gauge of ['undertone_calls', 'undertone_participants', 'undertone_taps']) expect(await server.metric(gauge), gauge).toBe(0);
 

@@ -57,11 +57,11 @@ async function writeCall(gateway: TestGateway, callId: string, points: number): 
 describe('health and metrics', () => {
   it('is alive, and ready when everything is', async () => {
     const missing = ['model', 'store'];
-    const gateway = await start({ readiness: async () => ({ ready: missing.length === 0, missing: [...missing] }) });
+    const gateway = await start({ readiness: async () => ({ ready: missing.length === 0, missing: [...missing], engine: 'cpu' }) });
     expect(await ask(gateway, '/healthz')).toMatchObject({ status: 200, json: { status: 'ok' } });
     expect(await ask(gateway, '/readyz')).toMatchObject({ status: 503, json: { ready: false, missing: ['model', 'store'] } });
     missing.length = 0;
-    expect(await ask(gateway, '/readyz')).toMatchObject({ status: 200, json: { ready: true, missing: [] } });
+    expect(await ask(gateway, '/readyz')).toMatchObject({ status: 200, json: { ready: true, missing: [], engine: 'cpu' } });
   });
 
   it('exposes metrics that count what was written', async () => {

@@ -1,20 +1,15 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { UndertoneError } from '../../../src/errors.ts';
-import { createCpuEngine } from '../../../src/models/engine-cpu.ts';
 import { spawnEngineThread, ThreadEngine, type ThreadEngineOptions } from '../../../src/models/engine-thread.ts';
 import type { EngineRequest, EngineThreadData } from '../../../src/models/engine-worker.ts';
-import { loadEngines, type EngineEntry } from '../../../src/models/load-engine.ts';
 import { loadManifest } from '../../../src/models/manifest.ts';
 import type { Engine, EngineWindow } from '../../../src/models/types.ts';
 import { expectGolden, goldenCallers, goldenCount, goldenWindow } from './golden.ts';
-import { FakeEngine, silentLogger, threadOf, tinyModelDir } from './support.ts';
+import { silentLogger, threadOf, tinyModelDir } from './support.ts';
 
 const model = await loadManifest(tinyModelDir);
 const thread = threadOf(model);
@@ -195,6 +190,23 @@ describe('the CPU engine', () => {
     await runGolden(engine, [0, 8], [1, 8]);
   });
 
+  it('replaces a thread whose every batch fails, and not one that fails now and then', async () => {
+    const workers: Worker[] = [];
+    const engine = await start({ spawn: (data) => remember(workers, data), maxFailedBatches: 3 });
+    const fails = () => expect(engine.run([goldenWindow(0, 6), goldenWindow(0, 7)])).rejects.toThrow(/each track once/);
+    for (let round = 0; round < 3; round += 1) {
+      await fails();
+      await fails();
+      await runGolden(engine, [0, 8]);
+    }
+    expect(workers).toHaveLength(1);
+    for (let batch = 0; batch < 3; batch += 1) await fails();
+    expect(engine.ready).toBe(false);
+    await vi.waitFor(() => expect(engine.ready).toBe(true), patience);
+    await runGolden(engine, [0, 9], [1, 9]);
+    expect(workers).toHaveLength(2);
+  });
+
   it('rejects what is pending when it closes, and closes once', async () => {
     const engine = await start();
     const pending = engine.run(longBatch());
@@ -263,100 +275,6 @@ describe('the CPU engine', () => {
     expect(after.rssMb - before.rssMb).toBeLessThan(30);
   }, 60_000);
 });
-
-describe('loadEngines', () => {
-  const entry = (name: string, create: EngineEntry['create']): EngineEntry => ({ name, create });
-  const unavailable = (name: string) =>
-    entry(name, () => Promise.reject(new UndertoneError('UT_ENGINE_UNAVAILABLE', `no library for ${name}`)));
-
-  async function load(options: Partial<Parameters<typeof loadEngines>[0]> = {}): Promise<readonly Engine[]> {
-    const engines = await loadEngines({ model, logger: silentLogger, ...options });
-    opened.push(...engines);
-    return engines;
-  }
-
-  it.each(['auto', 'cpu'] as const)('loads the CPU engine as %s', async (name) => {
-    const [engine] = await load({ name });
-    expect(engine).toMatchObject({ name: 'cpu', ready: true, streamCount: 0 });
-    await runGolden(engine!, [0, 8], [1, 8]);
-  });
-
-  it('takes the next engine where one is not available, and logs why', async () => {
-    const lines: { engine: string; reason?: string }[] = [];
-    const logger = pino({}, { write: (line) => lines.push(JSON.parse(line) as (typeof lines)[number]) });
-    const engine = automaticEngine();
-    expect(await load({ logger, table: [unavailable('cuda'), entry('cpu', () => Promise.resolve(engine))] })).toEqual([engine]);
-    expect(engine.released).toEqual(['warm-up-1', 'warm-up-2']);
-    expect(lines).toMatchObject([{ engine: 'cuda', reason: 'no library for cuda' }, { engine: 'cpu' }]);
-  });
-
-  it('says every reason where none is available', async () => {
-    const promise = load({ table: [unavailable('cuda'), unavailable('webgpu')] });
-    await expect(promise).rejects.toMatchObject({ code: 'UT_ENGINE_UNAVAILABLE' });
-    await expect(promise).rejects.toThrow(/cuda: no library for cuda; webgpu: no library for webgpu/);
-  });
-
-  it('takes no other engine than the one that is asked for', async () => {
-    const other = vi.fn(() => Promise.resolve(automaticEngine()));
-    await expect(load({ name: 'cpu', table: [unavailable('cpu'), entry('webgpu', other)] })).rejects.toThrow(/no library for cpu/);
-    await expect(load({ name: 'cpu', table: [entry('webgpu', other)] })).rejects.toThrow(/got: only webgpu/);
-    expect(other).not.toHaveBeenCalled();
-  });
-
-  it('refuses a network with another number of classes than labels, without trying it elsewhere', async () => {
-    const manifest = { ...model.manifest, labels: ['anger', 'fear'] };
-    const other = vi.fn(() => Promise.resolve(automaticEngine()));
-    const real = entry('cpu', createCpuEngine);
-    const promise = load({ model: { ...model, manifest }, table: [real, entry('other', other)] });
-    await expect(promise).rejects.toMatchObject({ code: 'UT_MODEL_INVALID' });
-    await expect(promise).rejects.toThrow(/`logits` to be of 2 values each, got: 6 values/);
-    expect(other).not.toHaveBeenCalled();
-  });
-
-  it.each([
-    ['no finite logits', NaN, 6],
-    ['too many logits', 0, 7],
-  ])('refuses and closes an engine that gives %s', async (_name, value, labels) => {
-    const engine = new FakeEngine();
-    engine.run = (windows) => Promise.resolve(new Float32Array(windows.length * labels).fill(value));
-    await expect(load({ table: [entry('odd', () => Promise.resolve(engine))] })).rejects.toMatchObject({ code: 'UT_MODEL_INVALID' });
-    expect(engine.ready).toBe(false);
-  });
-
-  it('loads as many as it is asked for, or none', async () => {
-    const engines = await load({ threads: 2 });
-    expect(engines.map(({ name }) => name)).toEqual(['cpu', 'cpu']);
-    await Promise.all(engines.map((engine, row) => runGolden(engine, [row, 12])));
-
-    const [first, second] = [automaticEngine(), automaticEngine()];
-    const started = [() => Promise.resolve(first), () => Promise.reject(new Error('out of threads')), () => Promise.resolve(second)];
-    const table = [entry('cpu', () => started.shift()!())];
-    await expect(load({ threads: 3, table })).rejects.toThrow(/cpu: out of threads/);
-    expect([first.ready, second.ready]).toEqual([false, false]);
-  });
-
-  it('refuses to start no thread at all', async () => {
-    await expect(load({ threads: 0 })).rejects.toThrow(/`threads` to be at least 1, got `0`/);
-  });
-
-  it('refuses a network whose bytes are no network, though its hash is right', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'undertone-engine-'));
-    try {
-      await cp(tinyModelDir, dir, { recursive: true });
-      const head = join(dir, 'head.onnx');
-      await writeFile(head, 'not a network');
-      await expect(load({ model: { ...model, paths: { ...model.paths, head } } })).rejects.toMatchObject({ code: 'UT_ENGINE_UNAVAILABLE' });
-    } finally {
-      await rm(dir, { recursive: true });
-    }
-  });
-});
-
-function automaticEngine(): FakeEngine {
-  const engine = new FakeEngine();
-  engine.automatic = true;
-  return engine;
-}
 
 function remember(workers: Worker[], data: EngineThreadData): Worker {
   const worker = spawnEngineThread(data);

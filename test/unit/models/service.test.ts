@@ -90,6 +90,7 @@ describe('EmotionService on the real engine', () => {
     expect(segments.map((segment) => segment.track.trackId)).toEqual(callers);
     for (const { probabilities } of [...points, ...segments]) expect(probabilities.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5);
     expect(service.trackCount).toBe(0);
+    expect((await metrics.inferenceThreads.get()).values).toEqual([{ labels: { engine: 'cpu' }, value: 1 }]);
     const { values } = await metrics.windows.get();
     expect(values).toMatchObject([{ labels: { fate: 'scored' }, value: 3 }]);
   });

@@ -23,9 +23,9 @@ export function track(trackId: string, callId = 'call'): FeatureWindow['track'] 
 }
 
 /** What an inference thread on the CPU is started with for a model. */
-export function threadOf({ manifest, paths }: LoadedModel): EngineThreadData {
+export function threadOf({ manifest, paths }: LoadedModel): EngineThreadData & { readonly runtime: 'onnxruntime' } {
   const networks = { trunkPath: paths.trunk, headPath: paths.head, shape: streamShape(manifest) };
-  return { ...networks, executionProviders: ['cpu'], intraOpNumThreads: 1 };
+  return { runtime: 'onnxruntime', ...networks, executionProviders: ['cpu'], intraOpNumThreads: 1 };
 }
 
 export interface WindowOptions {

@@ -1,4 +1,5 @@
 // One caller's whole front end, given good packets, bad ones, and none at all in time.
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +9,9 @@ import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
 import type { PipelineOutput } from '../../../src/pipeline/types.ts';
 import type { RawRtp, TrackCodec } from '../../../src/sfu/types.ts';
+import { decodeOggOpus } from '../../../tools/audio/decode-ogg.ts';
 import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
+import { createPcmuEncoder } from '../../../tools/evaluate/encoders.ts';
 import { broken, fated, faults, featureCount, fieldsOf, goodPackets, opus, packetMs, pcmu, raw, silence, spec, speech } from './packets.ts';
 
 /** A pipeline at work, and all that came of it. */
@@ -103,18 +106,14 @@ describe('a caller who sends what they should', () => {
   });
 
   it('is heard the same as G.711', async () => {
-    // A tone over hiss, in mu-law: loud codes and quiet ones by turns.
-    const tone = Uint8Array.from({ length: 160 }, (_, i) => (Math.floor(i / 8) % 2 === 0 ? 0x10 : 0x90));
-    const quiet = new Uint8Array(160).fill(0xff);
-    const packets = Array.from({ length: 150 }, (_, index) =>
-      raw(
-        writeRtp({ sequenceNumber: index, timestamp: index * 160, ssrc: 1, payloadType: 0, payload: index % 100 < 50 ? quiet : tone }),
-        index,
-      ),
+    const samples = await decodeOggOpus(readFileSync('assets/demo/1050_IWL_FEA_XX.opus'));
+    const payloads = createPcmuEncoder().encode(samples.slice(0, samples.length - (samples.length % 320)));
+    const packets = payloads.map((payload, index) =>
+      raw(writeRtp({ sequenceNumber: index, timestamp: index * 160, ssrc: 1, payloadType: 0, payload }), index),
     );
     const { outputs, counts, state } = await run(packets, pcmu);
     expect(state).toEqual({ error: null, completed: true });
-    expect(counts).toMatchObject({ received: 150, played: 150 });
+    expect(counts).toMatchObject({ received: packets.length, played: packets.length });
     expectSound(outputs);
     expect(outputs.length).toBeGreaterThan(0);
   });

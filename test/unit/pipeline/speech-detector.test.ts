@@ -164,8 +164,8 @@ describe('SpeechDetector', () => {
     }
     const near = (frames: readonly number[]): number => frames.filter((error) => error <= 6).length / frames.length;
     expect(errors.start.length).toBeGreaterThan(40);
-    expect(near(errors.start)).toBeGreaterThan(0.75);
-    expect(near(errors.end)).toBeGreaterThan(0.65);
+    expect(near(errors.start)).toBeGreaterThan(0.8);
+    expect(near(errors.end)).toBeGreaterThan(0.55);
   });
 
   it('does not take the room for speech because concealment fades below its noise', () => {

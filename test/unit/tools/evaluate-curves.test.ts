@@ -17,7 +17,16 @@ vi.setConfig({ testTimeout: 180_000 });
 
 const demo = new URL('../../../assets/demo/', import.meta.url).pathname;
 const { hopFrames, uncertainBelow } = (await loadManifest(shippedModelDir)).manifest;
-const line = { data: demo, codec: { name: 'none' }, fec: false, concealment: 'fec', lossPercent: 0, noiseDb: null, seed: 1 } as const;
+const line = {
+  data: demo,
+  codec: { name: 'none' },
+  fec: false,
+  concealment: 'fec',
+  lossPercent: 0,
+  burstPackets: 3,
+  noiseDb: null,
+  seed: 1,
+} as const;
 
 /** A clip whose windows come at these frames of its speech, each with this probability of the first of two labels. */
 function heardClip(speaker: string, truth: number, windows: readonly (readonly [heardFrames: number, probability: number])[]): Heard {

@@ -22,6 +22,7 @@ const plain: EvaluationOptions = {
     fec: false,
     concealment: 'fec',
     lossPercent: 0,
+    burstPackets: 3,
     noiseDb: null,
     noiseFrom: null,
   },

@@ -30,6 +30,7 @@ const plain: EvaluationOptions = {
     fec: false,
     concealment: 'fec',
     lossPercent: 0,
+    burstPackets: 3,
     noiseDb: null,
     noiseFrom: null,
   },
@@ -78,7 +79,7 @@ describe('evaluate', () => {
   });
 
   it('is the same for the same seed, and another for another', async () => {
-    const options = { ...plain, codec: { name: 'pcmu' }, lossPercent: 10, noiseDb: 10 } as const;
+    const options = { ...plain, codec: { name: 'pcmu' }, lossPercent: 10, burstPackets: 1, noiseDb: 10 } as const;
     const first = await evaluate(options);
     expect(await evaluate(options)).toEqual(first);
     const other = await evaluate({ ...options, seed: 2 });
@@ -192,15 +193,19 @@ describe('figuresOf', () => {
 });
 
 describe('the line', () => {
-  it('loses as many packets as asked, in bursts of 3', () => {
-    const isLost = burstLoss(10, createRandom(1));
+  it.each([
+    // Independent losses follow one another one time in ten.
+    [1, 1 / 0.9],
+    [3, 3],
+  ])('loses as many packets as asked, in bursts of %i', (burstPackets, mean) => {
+    const isLost = burstLoss(10, createRandom(1), burstPackets);
     const lost = Array.from({ length: 200_000 }, isLost);
     const count = lost.filter(Boolean).length;
     const bursts = lost.filter((value, i) => value && lost[i - 1] !== true).length;
     expect(count / lost.length).toBeGreaterThan(0.09);
     expect(count / lost.length).toBeLessThan(0.11);
-    expect(count / bursts).toBeGreaterThan(2.8);
-    expect(count / bursts).toBeLessThan(3.2);
+    expect(count / bursts).toBeGreaterThan(0.93 * mean);
+    expect(count / bursts).toBeLessThan(1.07 * mean);
   });
 
   it('adds noise at the ratio asked for, whatever the pause', async () => {
@@ -269,7 +274,16 @@ describe('readOptions', () => {
     const all =
       '--split test --codec opus:16 --fec --concealment plc --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
     expect(readOptions([...needed, ...all.split(' ')])).toEqual({
-      ...{ corpus: 'crema-d', data: 'd', split: 'test', codec: { name: 'opus', kbps: 16 }, lossPercent: 10, noiseDb: -5, noiseFrom: 'n' },
+      ...{
+        corpus: 'crema-d',
+        data: 'd',
+        split: 'test',
+        codec: { name: 'opus', kbps: 16 },
+        lossPercent: 10,
+        burstPackets: 3,
+        noiseDb: -5,
+        noiseFrom: 'n',
+      },
       ...{ independent: true, seed: 7, limit: 9, json: 'j', speakers: ['b', 'a'], modelDir: 'm' },
       ...{ foldsDir: null, warmUp: false, curves: false, fec: true, concealment: 'plc' },
     });
