@@ -89,6 +89,7 @@ describe('a thread that dies', () => {
     const text = await metrics.registry.metrics();
     expect(metricOf(text, 'undertone_pipeline_thread_deaths_total')).toBe(1);
     expect(metricOf(text, 'undertone_pipeline_turn_ms_count')).toBeGreaterThan(0);
+    expect(metricOf(text, 'undertone_pipeline_utilization_ratio', { of: 'max' })).toBeGreaterThan(0);
   });
 
   it('again at once is replaced after a pause; meanwhile its callers are with the other thread', async () => {
