@@ -14,37 +14,47 @@ const usage = `Usage: npm run retrain -- --data CORPUS --work DIR --out MODELDIR
   --noise DIR      ESC-10, for noise in the copies
   --rooms DIR      impulse responses, for rooms in the copies
   --augment N      copies of each clip, by default 6
-  --epochs A,B     of the first and of the second run, by default 50,30`;
+  --epochs A,B,..  of the four runs, each of which goes on from the one before, by default 50,30,16,28`;
 
 const text = /** @type {const} */ ({ type: 'string' });
 const { values } = parseArgs({
   options: { data: text, work: text, out: text, version: text, noise: text, rooms: text, augment: text, epochs: text },
 });
-const { version, augment = '6', epochs = '50,30' } = values;
+const { version, augment = '6', epochs = '50,30,16,28' } = values;
 const [data, work, out, noise, rooms] = [values.data, values.work, values.out, values.noise, values.rooms].map((path) =>
   path === undefined ? undefined : resolve(path),
 );
-const [first, second] = epochs.split(',');
-if (data === undefined || work === undefined || out === undefined || version === undefined || first === undefined || second === undefined) {
+// Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics.
+const early = ['--early-share', '0.25', '--jitter', '0.5', '--copy-share', '0.7'];
+const recipes = [
+  ['--seed', '1'],
+  ['--seed', '2', '--lr', '1e-3'],
+  ['--seed', '3', '--lr', '1e-3', ...early],
+  ['--seed', '5', '--lr', '1.5e-3', ...early],
+];
+const epochsOf = epochs.split(',');
+if (data === undefined || work === undefined || out === undefined || version === undefined || epochsOf.length !== recipes.length) {
   console.error(usage);
   process.exit(1);
 }
 
 const features = join(work, 'features');
 const demo = join(work, 'demo');
-const [run1, run2] = [join(work, 'run-1'), join(work, 'run-2')];
+const runs = recipes.map((_, i) => join(work, `run-${(i + 1).toString()}`));
+const last = runs.at(-1) ?? '';
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
 const export_ = ['tools/features/main.ts', '--data', data, '--out', features, '--augment', augment, '--seed', '1'];
 const train = ['training/train.py', '--data', features, '--channel-share', '0.25'];
 
 await step('features', [...export_, ...given('--noise', noise), ...given('--rooms', rooms)]);
-await step('first-run', python([...train, '--out', run1, '--epochs', first]));
-const goOn = ['--initial', run1, '--epochs', second, '--lr', '1e-3', '--seed', '2'];
-await step('second-run', python([...train, '--out', run2, ...goOn]));
-await step('export', python(['training/export.py', '--run', run2, '--data', features, '--out', out, '--version', version]));
+for (const [i, recipe] of recipes.entries()) {
+  const before = i === 0 ? [] : ['--initial', runs[i - 1] ?? ''];
+  await step(`run-${(i + 1).toString()}`, python([...train, '--out', runs[i] ?? '', '--epochs', epochsOf[i] ?? '', ...before, ...recipe]));
+}
+await step('export', python(['training/export.py', '--run', last, '--data', features, '--out', out, '--version', version]));
 await step('demo-features', ['tools/features/main.ts', '--data', 'assets/demo', '--independent', '--out', demo]);
-await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(run2, 'final.pt')]));
+await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(last, 'final.pt')]));
 console.error(`${out} holds the model. Now: npm test, npm run evaluate, and its MODEL_CARD.md`);
 
 /** @param {readonly string[]} args */

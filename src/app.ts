@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from './clock.ts';
 import { messageOf } from './errors.ts';
+import { observeEventLoopDelay } from './event-loop-delay.ts';
 import { createTokens, resolveSecret, type Tokens } from './gateway/auth.ts';
 import { Gateway } from './gateway/gateway.ts';
 import type { Readiness } from './gateway/http.ts';
@@ -66,6 +67,11 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const tokens = createTokens({ secret });
     const metrics = createMetrics();
     addProcessMetrics(metrics.registry);
+    const stopObserving = observeEventLoopDelay(metrics.registry);
+    closers.push(() => {
+      stopObserving();
+      return Promise.resolve();
+    });
     const web = await createWeb({ logger });
 
     const store = await openStore(config, logger);

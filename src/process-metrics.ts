@@ -1,7 +1,8 @@
-// Metrics of the process itself, under the names that Prometheus clients share. Read when asked for: no timer, no observer.
+// Metrics of the process itself and its media workers, the common ones under the names that Prometheus clients share. Read when asked for.
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { readCpuSeconds, readMediaWorkersBytes } from './cpu-usage.ts';
 
-/** Adds the process's memory, CPU time and event-loop utilisation to a registry. */
+/** Adds the process's memory, its CPU time as a whole and by part, and its event-loop utilisation to a registry. */
 export function addProcessMetrics(registry: Registry): void {
   const registers = [registry];
   const memory: readonly [name: string, help: string, read: (usage: NodeJS.MemoryUsage) => number][] = [
@@ -27,6 +28,7 @@ export function addProcessMetrics(registry: Registry): void {
       cpu.inc((user + system) / 1e6);
     },
   });
+  if (process.platform === 'linux') addPartMetrics(registers);
   let before = performance.eventLoopUtilization();
   const eventLoop: Gauge = new Gauge({
     name: 'nodejs_eventloop_utilization_ratio',
@@ -37,5 +39,26 @@ export function addProcessMetrics(registry: Registry): void {
       eventLoop.set(performance.eventLoopUtilization(now, before).utilization);
       before = now;
     },
+  });
+}
+
+/** What only Linux tells: who of the process's threads and children took the CPU. */
+function addPartMetrics(registers: Registry[]): void {
+  const cpu: Counter<'part'> = new Counter<'part'>({
+    name: 'undertone_cpu_seconds_total',
+    help: 'CPU time by part, of the threads and media workers that live, s: main, pipeline, inference, mediasoup, other',
+    labelNames: ['part'] as const,
+    registers,
+    collect: () => {
+      const { callers, helpers, ...parts } = readCpuSeconds(process.pid);
+      cpu.reset();
+      for (const [part, seconds] of Object.entries({ ...parts, other: callers + helpers })) cpu.inc({ part }, seconds);
+    },
+  });
+  const memory: Gauge = new Gauge({
+    name: 'undertone_media_workers_resident_bytes',
+    help: 'Resident memory of the media workers, bytes',
+    registers,
+    collect: () => memory.set(readMediaWorkersBytes(process.pid)),
   });
 }

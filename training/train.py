@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--folds", type=int, default=0, help="cross-validate over this many folds of all speakers, then stop")
     parser.add_argument("--fold", type=int, help="only this one of the folds")
     parser.add_argument("--test-split", default="validation", help="without --folds: the split that is held out (default: %(default)s)")
-    parser.add_argument("--initial", help="folder of a finished run on the same speakers to go on from, with a new schedule")
+    parser.add_argument("--initial", help="folder of a finished run, or of an exported model, to go on from with a new schedule; it must know no other speakers")
     parser.add_argument("--threads", type=int, default=2)
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, help="(default: %(default)s)")
@@ -53,7 +53,11 @@ def main():
 
 def one(recipe, train, test, out, options):
     """A run, its windows' logits on the speakers that it never heard, and its line in runs.jsonl."""
-    trainer = Trainer(recipe, train, out, test, initial=initial_of(options.initial, train))
+    exported = options.initial is not None and (Path(options.initial) / "manifest.json").exists()
+    initial = initial_of(options.initial, train)
+    trainer = Trainer(recipe, train, out, test, initial=None if exported else initial)
+    if exported and not (out / "checkpoint.pt").exists():
+        trainer.go_on_from(initial)
     count = sum(p.numel() for p in trainer.model.parameters())
     print(f"{recipe.kind}, {count:,} parameters; {len(trainer.originals)} clips and {len(train) - len(trainer.originals)} copies of "
           f"{len(set(train.speakers))} speakers to train, {len(test)} clips of {len(set(test.speakers))} others to test", flush=True)
@@ -61,7 +65,7 @@ def one(recipe, train, test, out, options):
     scored = {name: score(trainer.averaged, test, trainer.mean, trainer.std, independent=name == "new") for name in ("caller", "new")}
     np.savez(
         out / "test.npz", labels=test.labels, speakers=test.speakers, paths=np.array(test.paths),
-        **{f"{kind}_{name}": scored[name][at] for name in scored for at, kind in enumerate(("logits", "owners"))},
+        **{f"{kind}_{name}": scored[name][at] for name in scored for at, kind in enumerate(("logits", "owners", "weights"))},
     )
     (out / "speakers.json").write_text(json.dumps({"train": sorted(set(train.speakers)), "test": sorted(set(test.speakers))}) + "\n")
     temperatures = calibrated(test.labels, *scored["caller"])
@@ -75,13 +79,15 @@ def one(recipe, train, test, out, options):
 
 
 def initial_of(folder, train):
-    """The weights of an earlier run; stops if it heard anyone else than this one does."""
+    """The weights of an earlier run, or the graph of an exported model; stops if it heard anyone else than this one does."""
     if folder is None:
         return None
     known = json.loads((Path(folder) / "speakers.json").read_text())["train"]
     strangers = sorted(set(known) - set(train.speakers))
     if strangers:
         raise SystemExit(f"Expected --initial to know this run's training speakers alone, but it also knows {', '.join(strangers)}")
+    if (Path(folder) / "manifest.json").exists():
+        return Path(folder) / json.loads((Path(folder) / "manifest.json").read_text())["files"]["whole"]["path"]
     return torch.load(Path(folder) / "final.pt")["model"]
 
 

@@ -20,6 +20,12 @@ export function calibrate(logits: Float32Array, temperature: number): Posterior 
   return { probabilities: Float32Array.from(weights, (weight) => weight / sum) };
 }
 
+/** What a window weighs in the verdict on its utterance: its share of speech (0 to 1) to the manifest's `verdictPower`. */
+export function verdictWeight(speechRatio: number, power: number): number {
+  // A window is only scored where something was heard in it; the least share keeps a mean defined without that.
+  return Math.max(speechRatio, 1e-3) ** power;
+}
+
 /**
  * The verdict on windows heard together, from the mean of their posteriors: `mean ^ (1 / temperature)`, normalised. A
  * mean over windows that agree is less sure than it could be; below 1 the temperature makes up for that. `mean` sums to 1.

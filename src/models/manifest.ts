@@ -67,6 +67,7 @@ const manifestSchema = z
     }),
     temperature: z.number().positive(),
     verdictTemperature: z.number().positive(),
+    verdictPower: z.number().min(0).max(16).default(0),
     uncertainBelow: z.number().min(0).lt(1),
     streaming: z.strictObject({
       strideFrames: z.int().min(1),

@@ -1,6 +1,6 @@
 // From one track's posteriors to what is said of it: smoothed points with a steady label, and a verdict per utterance.
 import type { SpeechChange } from '../pipeline/types.ts';
-import { sharpen } from './calibrate.ts';
+import { sharpen, verdictWeight } from './calibrate.ts';
 import { Hysteresis, leader } from './hysteresis.ts';
 import type { ModelManifest, Point, ScoredWindow, Segment } from './types.ts';
 
@@ -23,7 +23,10 @@ export interface SmoothingOptions {
 /** Options of a {@link Smoother}. */
 export interface SmootherOptions extends SmoothingOptions {
   readonly track: Segment['track'];
-  readonly manifest: Pick<ModelManifest, 'labels' | 'hopFrames' | 'hopSamples' | 'sampleRateHz' | 'uncertainBelow' | 'verdictTemperature'>;
+  readonly manifest: Pick<
+    ModelManifest,
+    'labels' | 'hopFrames' | 'hopSamples' | 'sampleRateHz' | 'uncertainBelow' | 'verdictTemperature' | 'verdictPower'
+  >;
 }
 
 interface Utterance {
@@ -35,7 +38,9 @@ interface Utterance {
   /** Windows of it whose score is still to come. */
   outstanding: number;
   points: number;
+  /** Of the posteriors, weighted, and of the weights. */
   readonly sum: Float64Array;
+  weight: number;
   concealedSum: number;
   lastPointEndSample: number | null;
 }
@@ -93,7 +98,9 @@ export class Smoother {
     const utterance = this.#settle(window);
     if (utterance === null) return null;
     const { probabilities } = posterior;
-    for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + probability;
+    const weight = verdictWeight(window.speechRatio, this.#options.manifest.verdictPower);
+    for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + weight * probability;
+    utterance.weight += weight;
     utterance.points += 1;
     utterance.concealedSum += window.concealedRatio;
     const smoothed = this.#smooth(probabilities, window.endSample, utterance);
@@ -126,6 +133,7 @@ export class Smoother {
         outstanding: 0,
         points: 0,
         sum: new Float64Array(manifest.labels.length),
+        weight: 0,
         concealedSum: 0,
         lastPointEndSample: null,
       };
@@ -181,9 +189,9 @@ export class Smoother {
   }
 
   #segment(utterance: Utterance): Segment[] {
-    const { lastPointEndSample, endSample, startSample, sum, points, concealedSum } = utterance;
+    const { lastPointEndSample, endSample, startSample, sum, weight, points, concealedSum } = utterance;
     if (points === 0 || lastPointEndSample === null || endSample === null) return [];
-    const mean = sum.map((value) => value / points);
+    const mean = sum.map((value) => value / weight);
     const sure = sharpen(mean, this.#options.manifest.verdictTemperature);
     return [
       {

@@ -36,8 +36,10 @@ export interface ModelManifest {
   };
   /** Posterior = softmax(logits / temperature). */
   readonly temperature: number;
-  /** An utterance's verdict is the mean of its windows' posteriors to the power of 1 / verdictTemperature, normalised. */
+  /** An utterance's verdict is the weighted mean of its windows' posteriors to the power of 1 / verdictTemperature, normalised. */
   readonly verdictTemperature: number;
+  /** A window weighs in it as its share of speech to this power: what was said of little speech says little. @default 0 */
+  readonly verdictPower: number;
   /** Below this confidence the product says "uncertain". */
   readonly uncertainBelow: number;
   /** What the trunk makes of a caller's frames, and what it remembers of them, in 32-bit floats. */
@@ -117,7 +119,7 @@ export interface Segment {
   readonly endSample: number;
   readonly label: string;
   readonly confidence: number;
-  /** Mean of the posteriors of the utterance's windows, sharpened with the manifest's verdict temperature. */
+  /** Weighted mean of the posteriors of the utterance's windows, sharpened: see the manifest's `verdictPower` and `verdictTemperature`. */
   readonly probabilities: Float32Array;
   readonly points: number;
   /** Mean over those windows. */

@@ -9,10 +9,12 @@ import { pairFrames, VoiceSequence } from './voice-sequence.ts';
 
 /** Options of a {@link SpeechDetector}; frames are 10 ms. */
 export interface SpeechDetectorOptions {
-  /** Probability from which a frame may begin speech. @default 0.5 */
+  /** Probability from which a frame may begin speech. @default 0.4 */
   readonly onProbability?: number;
-  /** Probability from which a frame carries speech on. @default 0.4 */
+  /** Probability from which a frame carries speech on: little, so that an utterance in noise does not fall to pieces. @default 0.2 */
   readonly offProbability?: number;
+  /** Probability of the frame that an utterance is said to end with, once it has ended. @default 0.4 */
+  readonly endProbability?: number;
   /** Speech begins when this many of the frames that are known and not yet emitted are active. @default 3 */
   readonly onsetFrames?: number;
   /** Frames by which the output lags the input, so that an onset is marked from its beginning; at least 4. @default 6 */
@@ -30,7 +32,15 @@ export type DetectedSpeech =
   | { readonly kind: 'frame'; readonly frame: FeatureFrame }
   | { readonly kind: 'change'; readonly state: 'start' | 'end'; readonly frameIndex: number; readonly arrivalMs: number };
 
-const defaults = { onProbability: 0.5, offProbability: 0.4, onsetFrames: 3, delayFrames: 6, hangoverFrames: 12, endFrames: 40 };
+const defaults = {
+  onProbability: 0.4,
+  offProbability: 0.2,
+  endProbability: 0.4,
+  onsetFrames: 3,
+  delayFrames: 6,
+  hangoverFrames: 12,
+  endFrames: 40,
+};
 
 interface Slot {
   frame: FeatureFrame;
@@ -59,6 +69,8 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   #onset = 0;
   /** Index of the newest active frame of an utterance. */
   #lastActive = -1;
+  /** Index of the newest frame of it that is likely enough to be its last. */
+  #lastSure = -1;
 
   constructor({ network = shippedVoiceNetwork(), ...options }: SpeechDetectorOptions = {}) {
     this.#options = { ...defaults, ...options };
@@ -104,7 +116,8 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     // Frames that went out when the caller stalled are judged no more.
     if (index < this.#released || slot === undefined) return;
     slot.probability = slot.frame.concealed ? 0 : probability;
-    const { offProbability, endFrames } = this.#options;
+    const { offProbability, endProbability, endFrames } = this.#options;
+    if (this.#speaking && slot.probability >= endProbability) this.#lastSure = index;
     if (!this.#speaking) this.#begin(index, arrivalMs, emit);
     else if (slot.probability >= offProbability) this.#lastActive = index;
     else if (index - this.#lastActive >= endFrames) this.#end(arrivalMs, emit);
@@ -123,13 +136,14 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     if (count < onsetFrames) return;
     this.#speaking = true;
     this.#lastActive = index;
+    this.#lastSure = index;
     this.#onset = onset;
     emit({ kind: 'change', state: 'start', frameIndex: onset, arrivalMs });
   }
 
   #end(arrivalMs: number, emit: Emit<DetectedSpeech>): void {
     this.#speaking = false;
-    emit({ kind: 'change', state: 'end', frameIndex: this.#lastActive + 1, arrivalMs });
+    emit({ kind: 'change', state: 'end', frameIndex: this.#lastSure + 1, arrivalMs });
   }
 
   #releaseBefore(end: number, emit: Emit<DetectedSpeech>): void {

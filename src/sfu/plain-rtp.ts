@@ -1,7 +1,7 @@
 // Participants of plain RTP: who they are, and their stream as mediasoup wants it described.
 import type { types } from 'mediasoup';
 import { UndertoneError } from '../errors.ts';
-import { audioCodecs, audioLevelUri, isAudioMimeType } from './media-codecs.ts';
+import { audioCodecs, audioLevelUri, isAudioMimeType, telephonySignals } from './media-codecs.ts';
 import type { ConsentState } from './types.ts';
 
 /** A participant who sends plain RTP: a simulated caller, or a gateway to a telephone network. */
@@ -29,8 +29,10 @@ export function plainRtpParameters(
     throw new UndertoneError('UT_CODEC_UNSUPPORTED', `Expected a codec of ${Object.keys(audioCodecs).join(', ')}, got \`${mimeType}\``);
   }
   const codec = audioCodecs[mimeType];
+  const sound = { mimeType: codec.mimeType, payloadType: plain.payloadType, clockRate: codec.clockRateHz, channels: codec.channels };
+  const signals = mimeType === 'audio/opus' ? [] : telephonySignals.filter(({ payloadType }) => payloadType !== plain.payloadType);
   return {
-    codecs: [{ mimeType: codec.mimeType, payloadType: plain.payloadType, clockRate: codec.clockRateHz, channels: codec.channels }],
+    codecs: [sound, ...signals],
     headerExtensions: plain.audioLevelExtensionId === undefined ? [] : [{ uri: audioLevelUri, id: plain.audioLevelExtensionId }],
     encodings: [{ ssrc: plain.ssrc }],
     rtcp: { cname: `plain-${String(plain.ssrc)}` },

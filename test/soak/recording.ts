@@ -1,7 +1,7 @@
 // Runs a server with simulated callers for a while and records all that can be told of it from outside.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallerTotals, Said } from '../../tools/callers/types.ts';
-import { readCpuSeconds, type CpuSeconds } from '../../tools/bench/process-usage.ts';
+import { readCpuSeconds, type CpuSeconds } from '../../src/cpu-usage.ts';
 import { scrape, type Scrape } from '../../tools/bench/scrape.ts';
 import { startCallsServer } from '../../tools/bench/server-process.ts';
 import { TimelineReader, type Received } from '../../tools/bench/timeline-reader.ts';

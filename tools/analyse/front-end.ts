@@ -60,6 +60,11 @@ export class OfflineFrontEnd {
     this.#frontEnd.process(packet, this.#onOutput);
   }
 
+  /** Gives out what is held back, as when packets stop coming. */
+  pause(): void {
+    this.#frontEnd.pause(this.#onOutput);
+  }
+
   /** Gives out what is held back, at the end of the media. */
   flush(): void {
     this.#frontEnd.flush(this.#onOutput);

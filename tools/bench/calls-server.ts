@@ -11,7 +11,7 @@ const { calls, settings } = JSON.parse(process.argv[2] ?? '') as CallsServerOpti
 const config = loadConfig({ flags: { ...settings, server: { port: 0 }, demo: { enabled: false } } });
 const app = await createApp({ config, logger: createLogger(config.log.level), workerBin: findWorkerBin(process.env) });
 
-const token = await app.tokens.issue({ call: '*', scope: 'read list', ttlSeconds: 24 * 3600 });
+const token = await app.tokens.issue({ call: '*', scope: 'read list ingest', ttlSeconds: 24 * 3600 });
 const demos: Demo[] = [];
 for (const call of calls) {
   demos.push(await startDemo({ sfu: app.sfu, ...call, onSaid: (said) => say({ type: 'said', callId: call.callId, said }) }));

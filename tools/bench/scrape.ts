@@ -16,6 +16,22 @@ export class Scrape {
     return this.#values.get(series) ?? 0;
   }
 
+  /** The cumulative counts of a histogram without labels, by upper bound, in rising order; the last bound is Infinity. */
+  buckets(name: string): (readonly [upTo: number, count: number])[] {
+    const start = `${name}_bucket{le="`;
+    const found = [...this.#values].flatMap(([series, value]) => {
+      if (!series.startsWith(start)) return [];
+      const bound = series.slice(start.length, -2);
+      return [[bound === '+Inf' ? Infinity : Number(bound), value] as const];
+    });
+    return found.sort(([a], [b]) => a - b);
+  }
+
+  /** Whether there is such a series. */
+  has(series: string): boolean {
+    return this.#values.has(series);
+  }
+
   /** The sum over all labels of a metric. */
   sum(name: string): number {
     let sum = 0;

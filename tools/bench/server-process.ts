@@ -16,6 +16,12 @@ export interface CallsServerOptions {
   readonly settings?: Settings;
 }
 
+/** How a server's process is started. */
+export interface ProcessOptions {
+  /** In a process group of its own, which a terminal's Ctrl-C does not reach: whoever started it ends it. @default false */
+  readonly ownGroup?: boolean;
+}
+
 /** A line that `calls-server.ts` understands. When its input ends, it closes the server and exits. */
 export type CallsServerCommand = 'collect' | 'hang-up';
 
@@ -58,8 +64,9 @@ export async function startCli(configFile: string): Promise<ServerProcess> {
 export async function startCallsServer(
   options: CallsServerOptions,
   onSaid: (callId: string, said: Said) => void = () => undefined,
+  processOptions: ProcessOptions = {},
 ): Promise<CallsServer> {
-  const child = start(['--expose-gc', 'tools/bench/calls-server.ts', JSON.stringify(options)]);
+  const child = start(['--expose-gc', 'tools/bench/calls-server.ts', JSON.stringify(options)], processOptions);
   const waiting = new Map<CallsServerMessage['type'], (message: CallsServerMessage) => void>();
   createInterface({ input: child.stdout }).on('line', (line) => {
     const message = JSON.parse(line) as CallsServerMessage;
@@ -90,8 +97,8 @@ export async function startCallsServer(
 
 type Child = ChildProcessByStdio<Writable, Readable, null> & { readonly pid: number };
 
-function start(args: readonly string[]): Child {
-  const child = spawn(process.execPath, args, { cwd: projectDir, stdio: ['pipe', 'pipe', 'inherit'] });
+function start(args: readonly string[], { ownGroup = false }: ProcessOptions = {}): Child {
+  const child = spawn(process.execPath, args, { cwd: projectDir, stdio: ['pipe', 'pipe', 'inherit'], detached: ownGroup });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.off('exit', kill));

@@ -1,6 +1,6 @@
 // What pipeline threads cost and what they take off the main thread: the same callers with none, one and two, by turns.
 import { setTimeout as delay } from 'node:timers/promises';
-import { readCpuSeconds, type CpuSeconds } from './process-usage.ts';
+import { readCpuSeconds, type CpuSeconds } from '../../src/cpu-usage.ts';
 import type { BenchmarkOptions, BenchmarkResult } from './report.ts';
 import { scrape } from './scrape.ts';
 import { startCallsServer } from './server-process.ts';

@@ -1,9 +1,7 @@
 // A subscriber of one call over a real WebSocket that stamps each event as it comes and counts what is amiss.
-import { once } from 'node:events';
-import { WebSocket } from 'ws';
-import { systemClock } from '../../src/clock.ts';
-import { timelineProtocol, type ServerMessage } from '../../src/gateway/protocol.ts';
+import type { ServerMessage } from '../../src/gateway/protocol.ts';
 import type { TimelineEvent } from '../../src/gateway/types.ts';
+import { TimelineSocket } from './timeline-socket.ts';
 
 /** An event, and the wall time at which it was received, ms since the Unix epoch. */
 export interface Received {
@@ -25,28 +23,27 @@ export class TimelineReader {
   faults = 0;
   /** Wall time at which the call opened, ms since the Unix epoch. */
   callStartedAtUnixMs = NaN;
-  readonly #socket: WebSocket;
+  #socket: TimelineSocket | undefined;
   readonly #options: TimelineReaderOptions;
   #nextSeq = NaN;
 
-  private constructor(socket: WebSocket, options: TimelineReaderOptions) {
-    this.#socket = socket;
+  private constructor(options: TimelineReaderOptions) {
     this.#options = options;
-    socket.on('message', (data: Buffer) => {
-      const atUnixMs = systemClock.nowMs();
-      this.#take(JSON.parse(data.toString()) as ServerMessage, atUnixMs);
-    });
   }
 
   /** Connects and subscribes. Rejects if the server cannot be reached. */
   static async connect(options: TimelineReaderOptions): Promise<TimelineReader> {
-    const url = new URL('/v1/timeline', options.serverUrl.replace(/^http/, 'ws'));
-    const socket = new WebSocket(url, timelineProtocol);
-    const reader = new TimelineReader(socket, options);
-    await once(socket, 'open');
-    socket.on('error', () => (reader.faults += 1));
-    socket.send(JSON.stringify({ type: 'hello', token: options.token }));
-    socket.send(JSON.stringify({ type: 'subscribe', callId: options.callId, resume: { seq: 0 } }));
+    const { serverUrl, token, callId } = options;
+    const reader = new TimelineReader(options);
+    reader.#socket = await TimelineSocket.connect({
+      serverUrl,
+      token,
+      onMessage: (message, atUnixMs) => {
+        reader.#take(message, atUnixMs);
+      },
+      onLost: () => (reader.faults += 1),
+    });
+    reader.#socket.subscribe(callId);
     return reader;
   }
 
@@ -56,7 +53,7 @@ export class TimelineReader {
   }
 
   close(): void {
-    this.#socket.terminate();
+    this.#socket?.close();
   }
 
   #take(message: ServerMessage, atUnixMs: number): void {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Caller } from './caller.ts';
 import { createCasting } from './casting.ts';
+import { TimerWheel } from './timer-wheel.ts';
 import type { CallersThreadData, CallersThreadMessage, CallerSpec } from './types.ts';
 
 interface Line {
@@ -15,9 +16,6 @@ interface Line {
 
 const samplesPerMs = 16;
 const packetMs = 20;
-
-/** Packets of one caller sent in one go after the thread was held up; the rest follows at once, after the socket had its turn. */
-const maxBurstPackets = 50;
 
 if (parentPort === null) throw new Error('Expected to run as a worker thread');
 const port = parentPort;
@@ -40,13 +38,14 @@ const lines: Line[] = cast.map((caller, index) => ({
   spec: caller.spec,
   startMs: nowMs + (index * packetMs) / cast.length,
 }));
-let timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+const wheel = new TimerWheel<Line>(nowMs);
+for (const line of lines) wheel.put(line, dueMs(line));
+let timer: NodeJS.Timeout | undefined;
 let stopped = false;
 
 port.once('message', () => {
   stopped = true;
-  clearTimeout(timer as NodeJS.Timeout);
-  clearImmediate(timer as NodeJS.Immediate);
+  clearTimeout(timer);
   report({
     type: 'stopped',
     totals: lines.map(({ caller }) => ({ participantId: caller.participantId, packets: caller.packets, clips: caller.clips })),
@@ -57,16 +56,13 @@ port.once('message', () => {
 report({ type: 'started' });
 tick();
 
-/** Sends what is due, then sleeps until the next packet is. Due times come from the start alone, so no delay adds up. */
+/** Sends what is due, then sleeps until something is. Due times come from the start alone, so no delay adds up. */
 function tick(): void {
-  let nextMs = Infinity;
-  for (const line of lines) {
-    for (let burst = 0; burst < maxBurstPackets && dueMs(line) <= performance.now(); burst++) send(line);
-    nextMs = Math.min(nextMs, dueMs(line));
-  }
-  if (stopped) return;
-  const waitMs = nextMs - performance.now();
-  timer = waitMs > 0 ? setTimeout(tick, waitMs) : setImmediate(tick);
+  wheel.turn(performance.now(), (line) => {
+    send(line);
+    wheel.put(line, dueMs(line));
+  });
+  if (!stopped) timer = setTimeout(tick, Math.max(0, wheel.nextMs - performance.now()));
 }
 
 function dueMs({ caller, startMs }: Line): number {

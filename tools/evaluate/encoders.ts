@@ -28,13 +28,18 @@ export interface OpusEncoding {
   readonly complexity?: number;
   /** Whether packets carry in-band FEC of the one before, as if 10 % of them were lost. @default false */
   readonly fec?: boolean;
+  /** Whether silence becomes packets of a byte or two, which need not be sent (discontinuous transmission). @default false */
+  readonly dtx?: boolean;
 }
 
 /** The loss that an encoder with FEC is told to expect, percent. Browsers are told by the far end's RTCP. */
 const expectedLossPercent = 10;
 
 /** libopus for voice, mono at 16 kHz, variable bit rate of `kbps` on average, of which FEC takes its share. */
-export async function createOpusEncoder(kbps: number, { complexity = 10, fec = false }: OpusEncoding = {}): Promise<PacketEncoder> {
+export async function createOpusEncoder(
+  kbps: number,
+  { complexity = 10, fec = false, dtx = false }: OpusEncoding = {},
+): Promise<PacketEncoder> {
   const encoder = await createEncoder({
     channels: 1,
     sampleRate: 16_000,
@@ -42,6 +47,7 @@ export async function createOpusEncoder(kbps: number, { complexity = 10, fec = f
     application: 2048,
     bitrate: kbps * 1000,
     complexity,
+    dtx,
     ...(fec ? { fec, packetLossPercent: expectedLossPercent } : {}),
   });
   return {

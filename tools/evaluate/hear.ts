@@ -1,5 +1,6 @@
 // One run of an evaluation: calls played through the live pipeline, and what the model said of each clip in them.
 import { frameSamples, hopSamples } from '../../src/pipeline/feature-extractor.ts';
+import type { Point } from '../../src/models/types.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
 import type { HeardFrame } from '../analyse/front-end.ts';
 import { play, type OfflineCaller } from '../analyse/play.ts';
@@ -31,6 +32,8 @@ export interface ClipWindow {
   readonly probabilities: readonly number[];
   /** Speech of the clip that had been heard by the window's end, frames of 10 ms. */
   readonly heardFrames: number;
+  /** Share of the window in which speech was heard. */
+  readonly speechRatio: number;
 }
 
 /** What was heard of a clip. Frames are those of 10 ms in which speech was heard that was not concealed. */
@@ -59,8 +62,7 @@ export async function hear(options: HearOptions, onPlayed: () => void = () => un
     onOutput: (output) => {
       if (output.kind === 'gap') throw new Error('Expected every window to be scored, got a gap');
       if (output.kind === 'segment') return;
-      const { track, endSample, probabilities } = output.point;
-      listeners.get(track.trackId)?.scored(endSample, probabilities);
+      listeners.get(output.point.track.trackId)?.scored(output.point);
     },
     onPlayed: ({ trackId }) => {
       listeners.get(trackId)?.done();
@@ -95,12 +97,12 @@ class Listener {
     this.#heard.at(-1)?.frames.push(index);
   }
 
-  scored(endSample: number, probabilities: ArrayLike<number>): void {
+  scored({ endSample, probabilities, speechRatio }: Point): void {
     const at = this.line.sent.findLastIndex(({ startSample }) => startSample < endSample);
     const lastFrame = (endSample - frameSamples) / hopSamples;
     const heardFrames = this.#heard[at]?.frames.filter((index) => index <= lastFrame).length ?? 0;
     const windows = this.#windows.get(at) ?? [];
-    windows.push({ probabilities: normalised(this.#kept.map((index) => probabilities[index] ?? 0)), heardFrames });
+    windows.push({ probabilities: normalised(this.#kept.map((index) => probabilities[index] ?? 0)), heardFrames, speechRatio });
     this.#windows.set(at, windows);
   }
 

@@ -1,5 +1,5 @@
 // The runs of an evaluation: the same clips through the live pipeline, in calls of one kind or another.
-import { sharpen } from '../../src/models/calibrate.ts';
+import { sharpen, verdictWeight } from '../../src/models/calibrate.ts';
 import { createRandom } from '../callers/random.ts';
 import type { CorpusClip } from '../corpus/corpus.ts';
 import type { Choice, Part } from './choose.ts';
@@ -19,6 +19,8 @@ export interface Heard extends Pick<Verdict, 'speaker' | 'sex' | 'truth'>, Omit<
   readonly uncertainBelow: number;
   /** What that model's verdicts are sharpened with. */
   readonly verdictTemperature: number;
+  /** What that model's windows weigh: see the manifest. */
+  readonly verdictPower: number;
 }
 
 /** How a run differs from the main one. */
@@ -102,25 +104,30 @@ export class Runs {
   #known({ clip, ...heard }: HeardClip, { name, manifest }: Part): Heard {
     const { path, speaker, sex, emotion } = clip;
     const truth = this.#choice.labels.indexOf(emotion);
-    const { uncertainBelow, verdictTemperature } = manifest;
-    return { path, speaker, sex, truth, model: name, uncertainBelow, verdictTemperature, ...heard };
+    const { uncertainBelow, verdictTemperature, verdictPower } = manifest;
+    return { path, speaker, sex, truth, model: name, uncertainBelow, verdictTemperature, verdictPower, ...heard };
   }
 }
 
 /** The answer to a clip, as the product gives it of an utterance: from its windows, or from those that `counts` picks. */
 export function verdictOf(heard: Heard, counts: (window: ClipWindow) => boolean = () => true): Verdict {
   const { speaker, sex, truth } = heard;
-  const windows = heard.windows.filter(counts);
+  const windows = heard.windows
+    .filter(counts)
+    .map((window) => ({ ...window, weight: verdictWeight(window.speechRatio, heard.verdictPower) }));
   const [first] = windows;
   if (first === undefined) return { speaker, sex, truth, probabilities: null };
-  const sums = first.probabilities.map((_, i) => windows.reduce((sum, { probabilities }) => sum + (probabilities[i] ?? 0), 0));
+  const sums = first.probabilities.map((_, i) =>
+    windows.reduce((sum, { probabilities, weight }) => sum + weight * (probabilities[i] ?? 0), 0),
+  );
+  const total = windows.reduce((sum, { weight }) => sum + weight, 0);
   return {
     speaker,
     sex,
     truth,
     probabilities: [
       ...sharpen(
-        sums.map((sum) => sum / windows.length),
+        sums.map((sum) => sum / total),
         heard.verdictTemperature,
       ),
     ],

@@ -84,9 +84,9 @@ function voicesText({ noise }: CallerCondition, { voices }: CallerJob): string {
   return noise?.kind.source === 'voices' ? ` voices:${[...new Set(voices.map(({ speaker }) => speaker))].toSorted().join('+')}` : '';
 }
 
-/** Kinds of noise to draw from: recordings, colours and babble, each group as often as another. */
+/** Kinds of noise to draw from: recordings and colours, each twice as often as babble. */
 function noisesFor(job: CallerJob, { noises }: CallerContext): readonly (readonly NoiseKind[])[] {
-  return [noises, colours, job.voices.length >= leastVoices ? [babble] : []].filter(({ length }) => length > 0);
+  return [noises, noises, colours, colours, job.voices.length >= leastVoices ? [babble] : []].filter(({ length }) => length > 0);
 }
 
 /** Clips one after another, each followed by a pause. */

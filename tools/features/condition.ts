@@ -39,7 +39,7 @@ export interface ConditionChoice {
 const equalizerHz = [100, 250, 600, 1400, 3200, 7000] as const;
 
 const opusKbps = [12, 16, 24, 32] as const;
-const share = { room: 0.4, noise: 0.6, pcmu: 0.25, opus: 0.55, loss: 0.4, fullyWet: 0.5, highCut: 0.4, lowCut: 0.6 };
+const share = { room: 0.4, noise: 0.8, pcmu: 0.25, opus: 0.55, loss: 0.4, fullyWet: 0.5, highCut: 0.4, lowCut: 0.6 };
 
 /** Draws the conditions of a caller. */
 export function drawCondition(random: Random, { rooms, noises }: ConditionChoice): CallerCondition {

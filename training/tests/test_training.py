@@ -1,11 +1,13 @@
 """A whole small training on the demo's clips: features by the serving code, a run cut off and gone on with, and the export."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +16,14 @@ import torch
 
 from train import initial_of
 from undertone.data import load, split_by_speaker
-from undertone.exporting import context_of
+from undertone import augment
+from undertone.exporting import context_of, write_graphs
 from undertone.model import StreamingTrunk
 from undertone.metrics import fit_temperature
 from undertone.report import calibrated, figures, pooled, sharpened, verdict_temperature_of
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
-from undertone.windows import utterances, window_ends
+from undertone.windows import random_ends, utterances, window_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Recipe(epochs=2, batch=4, channels=16, lstm=8, lr=1e-3)
@@ -97,20 +100,84 @@ class Training(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "this run's training speakers alone"):
             initial_of(self.folder / "first", self.train)
 
+    @unittest.skipIf(importlib.util.find_spec("onnx") is None, "the Python package onnx is not there")
+    def test_goes_on_from_an_exported_model_with_what_it_answers(self):
+        trainer, _ = self.run_of("shipped")
+        folder = self.folder / "shipped" / "model"
+        folder.mkdir()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            files = write_graphs(trainer.averaged, folder)
+        (folder / "manifest.json").write_text(json.dumps({"files": files}))
+        (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
+        other = Trainer(replace(SMALL, seed=9), self.train, self.folder / "from-shipped")
+        other.go_on_from(initial_of(folder, self.train))
+        z, heard, _ = other.inputs(other.batches()[0])
+        with torch.no_grad():
+            expected = trainer.averaged.eval()(z, heard)
+            self.assertLess(float((other.averaged.eval()(z, heard) - expected).abs().max()), 1e-3)
+            # With the statistics of the batches it saw: in training it begins near where the shipped one ended.
+            norm = other.model.blocks[0].dilated.norm
+            self.assertLess(float((norm.running_mean - trainer.averaged.blocks[0].dilated.norm.running_mean).abs().min()), 1)
+            self.assertAlmostEqual(float(other.model.stem[1].conv.weight.flatten(1).norm(dim=1).mean()), 1, places=4)
+
+    def test_averages_runs_of_the_same_speakers_alone(self):
+        first, _ = self.run_of("soup-1")
+        initial = {name: value.clone() for name, value in first.averaged.state_dict().items()}
+        for number, seed in ((2, 3), (3, 4)):
+            Trainer(replace(SMALL, seed=seed, epochs=1), self.train, self.folder / f"soup-{number}", initial=initial).run(report=lambda line: None)
+        known = {"train": sorted(set(self.train.speakers)), "test": sorted(set(self.test.speakers))}
+        runs = [self.folder / f"soup-{number}" for number in (2, 3)]
+        for run in runs:
+            (run / "speakers.json").write_text(json.dumps(known))
+        command = [sys.executable, "training/average.py", "--data", str(self.folder / "features"), "--out", str(self.folder / "soup"), "--runs", *map(str, runs)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        soup, *parts = (torch.load(run / "final.pt")["model"] for run in (self.folder / "soup", *runs))
+        name = "blocks.1.mix.weight"
+        self.assertTrue(torch.allclose(soup[name], (parts[0][name] + parts[1][name]) / 2, atol=1e-6))
+        # Averaged weights see other statistics than either network's.
+        self.assertGreater(int(soup["join.1.num_batches_tracked"]), 0)
+        self.assertTrue(all(torch.isfinite(value).all() for value in soup.values()))
+        (runs[1] / "speakers.json").write_text(json.dumps({"train": known["test"], "test": known["train"]}))
+        self.assertNotEqual(subprocess.run(command, cwd=ROOT, capture_output=True).returncode, 0)
+
+    def test_windows_end_early_in_a_share_of_clips(self):
+        heard, starts = torch.ones(400, 300), np.zeros(400, dtype=int)
+        rng = np.random.default_rng(1)
+        self.assertTrue((random_ends(heard, starts, rng, 1) >= 300).all())
+        early = (random_ends(heard, starts, rng, 1, early_share=0.5) < 300).mean()
+        self.assertGreater(early, 0.35)
+        self.assertLess(early, 0.55)
+
+    def test_hides_runs_of_bands_cepstra_and_time_and_jitters_the_rest(self):
+        np.random.seed(1)
+        torch.manual_seed(1)
+        hidden = augment.hide(torch.ones(200, 120, 104)) == 0
+        bands, times = hidden.all(1), hidden.all(2)
+        self.assertTrue(torch.equal(hidden, bands[:, None] | times[..., None]))
+        self.assertLessEqual(int(bands[:, :64].sum(1).max()), 16)
+        self.assertLessEqual(int(bands[:, 64:].sum(1).max()), 5)
+        self.assertLessEqual(int(times.sum(1).max()), 40)
+        self.assertGreater(float(times.float().mean()), 0.1)
+        jittered = augment.jitter(torch.zeros(200, 4, 104), 1.0)
+        self.assertTrue(torch.equal(jittered[:, 0], jittered[:, 3]))
+        self.assertLess(abs(float(jittered[:, 0].std()) - 0.28), 0.05)
+
     def test_refuses_test_speakers_in_training(self):
         with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):
             Trainer(SMALL, self.train, self.folder / "leaky", self.train)
 
     def test_figures_add_up(self):
         trainer, _ = self.run_of("figures")
-        logits, owners = score(trainer.averaged, self.test, trainer.mean, trainer.std)
-        result = figures(self.test, logits, owners, calibrated(self.test.labels, logits, owners))
+        logits, owners, weights = score(trainer.averaged, self.test, trainer.mean, trainer.std)
+        self.assertTrue((weights > 0).all() and (weights <= 1).all() and len(weights) == len(owners))
+        result = figures(self.test, logits, owners, weights, calibrated(self.test.labels, logits, owners, weights))
         self.assertEqual(sum(map(sum, result["confusion"])), len(self.test))
         self.assertEqual(result["windows"], len(logits))
         # One row is one window of the call, at the ends where a live call is scored.
         again = score(trainer.averaged, self.test, trainer.mean, trainer.std)
         np.testing.assert_array_equal(again[0], logits)
-        part = {"labels": self.test.labels, "speakers": self.test.speakers, "logits_caller": logits, "owners_caller": owners}
+        part = {"labels": self.test.labels, "speakers": self.test.speakers, "logits_caller": logits, "owners_caller": owners, "weights_caller": weights}
         both = pooled([part, part], "caller")
         self.assertAlmostEqual(both["meanUar"], result["uar"])
         self.assertEqual(both["clips"], 2 * len(self.test))

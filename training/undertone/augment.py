@@ -36,19 +36,30 @@ def shift_history(before, offset):
     return count, total + count * offset, square + 2 * offset * total + count * offset * offset
 
 
+def jitter(z, amount):
+    """Other statistics for each clip: normalised features stretched and shifted, neighbouring bands alike.
+
+    What a caller's first seconds and an unheard microphone do to them; `amount` 1 is a standard deviation of about 0.3.
+    """
+    batch = len(z)
+    shift = 0.25 * amount * channel(batch)
+    stretch = torch.exp(0.12 * amount * torch.randn(batch, 1, 1))
+    shift[:, MEL_BANDS:] = 0.25 * amount * torch.randn(batch, z.shape[2] - MEL_BANDS)
+    return z.mul_(stretch).add_(shift[:, None])
+
+
 def hide(z):
     """SpecAugment (Park et al. 2019) on normalised features: hides runs of bands, of cepstra and of time."""
-    batch, frames, _ = z.shape
-    keep = torch.ones_like(z)
-    for b in range(batch):
-        for _ in range(2):
-            width = np.random.randint(0, 9)
-            start = np.random.randint(0, MEL_BANDS - width + 1)
-            keep[b, :, start : start + width] = 0
-        start = MEL_BANDS + np.random.randint(0, 36)
-        keep[b, :, start : start + np.random.randint(0, 6)] = 0
-        for _ in range(2):
-            width = np.random.randint(0, 21)
-            start = np.random.randint(0, frames - width + 1)
-            keep[b, start : start + width] = 0
-    return z * keep
+    batch, frames, features = z.shape
+    bands = spared(batch, MEL_BANDS, 9, 2)
+    cepstra = spared(batch, features - MEL_BANDS, 6, 1)
+    times = spared(batch, frames, 21, 2)
+    return z.mul_(torch.cat([bands, cepstra], 1)[:, None]).mul_(times[..., None])
+
+
+def spared(batch, length, widest, runs):
+    """`[batch, length]` of 1, but 0 in so many runs, each shorter than `widest` and anywhere."""
+    widths = np.random.randint(0, widest, (batch, runs, 1))
+    starts = np.floor(np.random.random((batch, runs, 1)) * (length - widths + 1))
+    at = np.arange(length)
+    return torch.from_numpy(~((at >= starts) & (at < starts + widths)).any(1)).float()

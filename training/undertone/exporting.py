@@ -87,7 +87,7 @@ def write_manifest(model, files, mean, std, temperatures, version, trained_on, o
             "meanWeightFrames": normalize.MEAN_WEIGHT_FRAMES, "stdWeightFrames": normalize.STD_WEIGHT_FRAMES,
             "memoryFrames": normalize.MEMORY_FRAMES,
         },
-        "temperature": round(temperatures[0], 4), "verdictTemperature": round(temperatures[1], 4), "uncertainBelow": 0.4,
+        "temperature": round(temperatures[0], 4), "verdictTemperature": round(temperatures[1], 4), "verdictPower": windows.VERDICT_POWER, "uncertainBelow": 0.4,
         "files": files, "trainedOn": trained_on,
         "license": "Weights: Apache-2.0; trained on CREMA-D (ODbL 1.0, DbCL 1.0), see MODEL_CARD.md",
     }

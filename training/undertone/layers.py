@@ -23,8 +23,8 @@ class CausalConv2d(nn.Module):
 
     def forward(self, x, heard, past):
         """x: `[B, inputs, bands, T]`; heard: `[B, T / stride]`; past: `[B, *past_shape]` or None for silence."""
-        x, past = with_past(x, past, self.past_shape[-1])
-        return F.relu(self.norm(self.conv(x))) * heard[:, None, None], past
+        x, past = convolved(self.conv, x, past, self.past_shape[-1])
+        return gated(F.relu(self.norm(x)), heard[:, None, None]), past
 
 
 class CausalConv1d(nn.Module):
@@ -37,8 +37,8 @@ class CausalConv1d(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x, heard, past):
-        x, past = with_past(x, past, self.past_shape[-1])
-        return F.relu(self.norm(self.conv(x))) * heard[:, None], past
+        x, past = convolved(self.conv, x, past, self.past_shape[-1])
+        return gated(F.relu(self.norm(x)), heard[:, None]), past
 
 
 class DilatedBlock(nn.Module):
@@ -53,7 +53,27 @@ class DilatedBlock(nn.Module):
 
     def forward(self, x, heard, past):
         y, past = self.dilated(x, heard, past)
-        return (x + self.dropout(self.mix(y))) * heard[:, None], past
+        return gated(x + self.dropout(self.mix(y)), heard[:, None]), past
+
+
+def gated(x, heard):
+    """x where it is heard, in the precision of x: a product with float32 would undo autocast."""
+    return x * heard.to(x.dtype)
+
+
+def convolved(conv, x, past, length):
+    """The convolution of x with the `length` time steps before it, and the last `length` of the two together.
+
+    In training the convolution pads by itself, on both sides because it cannot on one, which is faster than to pad x; what it
+    adds at the end is cut off. Graphs are made the plain way, so that a batch norm is folded into its convolution.
+    """
+    if past is not None or not conv.training or x.shape[-1] < length:
+        x, past = with_past(x, past, length)
+        return conv(x), past
+    spare = x.shape[-1] // conv.stride[-1]
+    call, one = (F.conv2d, (conv.padding[0], length)) if x.ndim == 4 else (F.conv1d, length)
+    y = call(x, conv.weight, conv.bias, conv.stride, one, conv.dilation)
+    return y[..., :spare], x[..., x.shape[-1] - length :]
 
 
 def with_past(x, past, length):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .data import FEATURES, LABELS, MEL_BANDS
-from .layers import CausalConv1d, CausalConv2d, DilatedBlock, coarser, pool
+from .layers import CausalConv1d, CausalConv2d, DilatedBlock, coarser, gated, pool
 
 STRIDE = 4
 DILATIONS = {"emonet": (1, 2, 4, 8), "emotech": (1, 1, 1, 1)}
@@ -75,13 +75,15 @@ class EmoNet(nn.Module):
             kept.append(past)
         cepstrum, past = self.cepstrum(features[:, :, MEL_BANDS:].transpose(1, 2), heard, next(pasts))
         kept.append(past)
-        x = self.join(torch.cat([x.flatten(1, 2), cepstrum], 1)) * heard[:, None]
+        x = self.join(torch.cat([x.flatten(1, 2), cepstrum], 1))
+        x = gated(x, heard[:, None])
         for block in self.blocks:
             x, past = block(x, heard, next(pasts))
             kept.append(past)
-        gated = features.transpose(1, 2) * mask[:, None]
-        sums = F.avg_pool1d(torch.cat([gated, gated * gated, mask[:, None]], 1), STRIDE) * float(STRIDE)
-        return torch.cat([x, sums], 1).transpose(1, 2), kept
+        own = features * mask[..., None]
+        sums = torch.cat([own, own * own, mask[..., None]], 2)
+        sums = sums.reshape(features.shape[0], -1, STRIDE, 2 * FEATURES + 1).sum(2)
+        return torch.cat([x.transpose(1, 2), sums], 2), kept
 
     def score(self, steps):
         """The head: a window's steps `[B, N, step_size]` to logits `[B, 6]`."""

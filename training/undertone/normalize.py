@@ -47,12 +47,18 @@ def normalize(x, heard, std, before=None):
     before: (count `[B, 1]`, total `[B, 104]`, square `[B, 104]`) of the caller's earlier speech; None for a new caller.
     Returns `[B, T, 104]`, zero where not heard. Sums are taken in double precision where x is.
     """
+    # Tensors of x's size are written in place: in training this is bound by memory, not by arithmetic.
+    gate = heard[..., None]
     count = heard.cumsum(1)[..., None]
-    gated = x * heard[..., None]
-    total, square = gated.cumsum(1), (gated * gated).cumsum(1)
+    gated = x * gate
+    square = (gated * gated).cumsum_(1)
+    total = gated.cumsum_(1)
     if before is not None:
-        count, total, square = count + before[0][..., None], total + before[1][:, None], square + before[2][:, None]
-    deviations = (square - total * total / count.clamp(min=1)).clamp(min=0)
-    variance = (STD_WEIGHT_FRAMES * std * std + deviations) / (STD_WEIGHT_FRAMES + count)
-    z = (x - total / (MEAN_WEIGHT_FRAMES + count)) / variance.sqrt()
-    return z.clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS) * heard[..., None]
+        count = count + before[0][..., None]
+        total += before[1][:, None]
+        square += before[2][:, None]
+    # In this order total and square are used up: variance from square, the mean from total.
+    square.sub_((total * total).div_(count.clamp(min=1))).clamp_(min=0)
+    inverse = square.add_(STD_WEIGHT_FRAMES * std * std).div_(STD_WEIGHT_FRAMES + count).rsqrt_()
+    z = torch.sub(x, total.div_(MEAN_WEIGHT_FRAMES + count), out=total).mul_(inverse)
+    return z.clamp_(-CLIP_DEVIATIONS, CLIP_DEVIATIONS).mul_(gate)

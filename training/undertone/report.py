@@ -4,7 +4,7 @@ import numpy as np
 
 from .data import LABELS
 from .metrics import calibration_error, fit_temperature, macro_f1, recalls, softmax, uar
-from .score import clip_posteriors
+from .score import clip_posteriors, weighted_mean
 
 
 def fit_temperature_of(labels, logits, owners):
@@ -26,22 +26,20 @@ def sharpened(posterior, temperature):
     return powers / np.maximum(powers.sum(1, keepdims=True), 1e-9)
 
 
-def calibrated(labels, logits, owners):
+def calibrated(labels, logits, owners, weights):
     """(temperature of windows, temperature of verdicts), fitted on this set."""
     temperature = fit_temperature_of(labels, logits, owners)
-    return temperature, verdict_temperature_of(labels, clip_posteriors(logits, owners, len(labels), temperature))
+    return temperature, verdict_temperature_of(labels, clip_posteriors(logits, owners, weights, len(labels), temperature))
 
 
-def figures(clips, logits, owners, temperatures):
+def figures(clips, logits, owners, weights, temperatures):
     """Of a set of `Clips`: all that a run's line says. temperatures: (of windows, of verdicts)."""
-    return figures_of(clips.labels, clips.speakers, softmax(logits / temperatures[0]), owners, temperatures)
+    return figures_of(clips.labels, clips.speakers, softmax(logits / temperatures[0]), owners, weights, temperatures)
 
 
-def figures_of(labels, speakers, windows, owners, temperatures):
-    """windows: calibrated posteriors of windows `[W, 6]`; a clip's verdict is their mean, sharpened."""
-    mean = np.zeros((len(labels), len(LABELS)))
-    np.add.at(mean, owners, windows)
-    mean /= np.maximum(mean.sum(1, keepdims=True), 1e-9)
+def figures_of(labels, speakers, windows, owners, weights, temperatures):
+    """windows: calibrated posteriors of windows `[W, 6]`; a clip's verdict is their weighted mean, sharpened."""
+    mean = weighted_mean(windows, owners, weights, len(labels))
     posterior = sharpened(mean, temperatures[1])
     return figures_of_verdicts(labels, speakers, posterior) | {
         "eceOfWindows": calibration_error(labels[owners], windows),
@@ -74,12 +72,12 @@ def pooled(parts, name):
     folds = []
     for number, part in enumerate(parts):
         others = [other for at, other in enumerate(parts) if at != number]
-        temperatures = calibrated(*joined(others, name)[:3])
+        temperatures = calibrated(*joined(others, name)[:4])
         windows = softmax(part[f"logits_{name}"] / temperatures[0])
         owners = part[f"owners_{name}"]
-        mean = clip_posteriors(part[f"logits_{name}"], owners, len(part["labels"]), temperatures[0])
+        mean = clip_posteriors(part[f"logits_{name}"], owners, part[f"weights_{name}"], len(part["labels"]), temperatures[0])
         folds.append({"windows": windows, "posterior": sharpened(mean, temperatures[1]), "temperatures": temperatures})
-    labels, _, owners, speakers = joined(parts, name)
+    labels, _, owners, _, speakers = joined(parts, name)
     everything = figures_of_verdicts(labels, speakers, np.concatenate([fold["posterior"] for fold in folds]))
     uars = [uar(part["labels"], fold["posterior"].argmax(1)) for part, fold in zip(parts, folds)]
     return {
@@ -89,8 +87,9 @@ def pooled(parts, name):
 
 
 def joined(parts, name):
-    """Labels, windows' logits, the clips that own them, and speakers of several scored sets as one."""
+    """Labels, windows' logits, the clips that own them, their weights, and speakers of several scored sets as one."""
     offsets = np.cumsum([0, *[len(part["labels"]) for part in parts[:-1]]])
     owners = np.concatenate([part[f"owners_{name}"] + offset for part, offset in zip(parts, offsets)])
     labels, speakers = (np.concatenate([part[key] for part in parts]) for key in ("labels", "speakers"))
-    return labels, np.concatenate([part[f"logits_{name}"] for part in parts]), owners, speakers
+    logits, weights = (np.concatenate([part[f"{kind}_{name}"] for part in parts]) for kind in ("logits", "weights"))
+    return labels, logits, owners, weights, speakers

@@ -5,12 +5,12 @@ import torch
 
 from .metrics import softmax
 from .normalize import normalize
-from .windows import call_of, cut, window_ends
+from .windows import VERDICT_POWER, WINDOW_FRAMES, call_of, cut, window_ends
 
 
 @torch.no_grad()
 def score(model, clips, mean, std, seed=0, independent=False, batch=256):
-    """Logits of every live window: (`[W, 6]` logits, `[W]` index of the clip that it ends in or after).
+    """Every live window: (`[W, 6]` logits, `[W]` index of the clip that it ends in or after, `[W]` what it weighs in the verdict).
 
     With `independent`, each clip is a caller of whom nothing was heard before.
     """
@@ -19,7 +19,7 @@ def score(model, clips, mean, std, seed=0, independent=False, batch=256):
     groups = [np.array([i]) for i in range(len(clips))] if independent else [
         rng.permutation(np.flatnonzero(clips.callers == caller)) for caller in np.unique(clips.callers)
     ]
-    logits, owners = [], []
+    logits, owners, weights = [], [], []
     std = torch.from_numpy(std).double()
     for order in groups:
         starts, length = call_of(clips, order, rng)
@@ -32,14 +32,21 @@ def score(model, clips, mean, std, seed=0, independent=False, batch=256):
         z = normalize(x, heard, std).float()
         steps, _ = model.trunk(z, heard.float())
         ends = window_ends(heard[0].numpy())
+        sums = np.concatenate([[0], np.cumsum(heard[0].numpy())])
+        weights.append(((sums[ends] - sums[np.maximum(0, ends - WINDOW_FRAMES)]) / WINDOW_FRAMES) ** VERDICT_POWER)
         for at in range(0, len(ends), batch):
             logits.append(model.score(cut(steps, ends[None, at : at + batch])).float().numpy())
         owners.append(order[np.searchsorted(starts, ends - 1, side="right") - 1])
-    return np.concatenate(logits), np.concatenate(owners)
+    return np.concatenate(logits), np.concatenate(owners), np.concatenate(weights)
 
 
-def clip_posteriors(logits, owners, count, temperature=1.0):
+def clip_posteriors(logits, owners, weights, count, temperature=1.0):
     """Mean posterior of each clip's windows, `[clips, 6]`; zeros for a clip in which nothing was scored."""
-    total = np.zeros((count, logits.shape[1]))
-    np.add.at(total, owners, softmax(logits / temperature))
+    return weighted_mean(softmax(logits / temperature), owners, weights, count)
+
+
+def weighted_mean(posteriors, owners, weights, count):
+    """Of windows' posteriors, by clip: src/models/smoother.ts weighs them so."""
+    total = np.zeros((count, posteriors.shape[1]))
+    np.add.at(total, owners, posteriors * weights[:, None])
     return total / np.maximum(total.sum(1, keepdims=True), 1e-9)

@@ -12,11 +12,16 @@ import torch.nn.functional as F
 
 from . import augment
 from .data import LABELS, assert_disjoint, soft_targets
+from .importing import read_weights, settle
 from .metrics import recalls, uar
 from .model import EmoNet
 from .normalize import centred, moments_of, normalize, prior_of
 from .score import clip_posteriors, score
 from .windows import PAUSE_FRAMES, cut, pad, random_ends
+
+
+# One kernel for all weights where the library has it.
+FUSED = {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
 
 
 @dataclass
@@ -42,6 +47,10 @@ class Recipe:
     # Share of clips whose microphone is changed in the features.
     channel_share: float = 0.5
     windows: int = 1
+    # Share of clips whose first window ends early in them, as most live windows do.
+    early_share: float = 0.0
+    # How far the statistics of normalised features are off: see augment.jitter.
+    jitter: float = 0.0
     average: float = 0.998
     channels: int = 144
     lstm: int = 96
@@ -85,7 +94,8 @@ class Trainer:
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
         vectors = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}], lr=recipe.lr
+            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}], lr=recipe.lr,
+            **FUSED,
         )
         self.steps_per_epoch = len(self.originals) // recipe.batch
         total = self.steps_per_epoch * recipe.epochs
@@ -93,6 +103,25 @@ class Trainer:
         self.epoch = 0
         # Half precision where the library has fast kernels for it; Debian's PyTorch 1.13 has not.
         self.half = int(torch.__version__.split(".")[0]) >= 2
+
+    def go_on_from(self, graph, batches=24):
+        """Starts from the weights of an exported model's whole-window graph, as of an earlier run on the same speakers."""
+        read_weights(self.model, graph)
+        settle(self.model, [self.inputs(index)[:2] for index in self.batches()[:batches]])
+        self.averaged.load_state_dict(self.model.state_dict())
+
+    @torch.no_grad()
+    def measure_norms(self, batches=80):
+        """Measures the statistics of all batch norms anew, as after weights were averaged, with nothing dropped."""
+        norms = [module for module in self.model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+        self.model.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        for index in self.batches()[:batches]:
+            self.loss(index)
+        self.model.eval()
 
     def batches(self):
         """Indices of one epoch: each clip or a copy of it once, clips of like length together, in random order."""
@@ -129,15 +158,23 @@ class Trainer:
         frames = np.minimum(self.rng.integers(40, 200, len(index)), [len(self.train.heard[i]) // 2 for i in others])
         return list(zip(others, frames, self.rng.integers(*PAUSE_FRAMES, len(index))))
 
-    def loss(self, index):
+    def inputs(self, index):
+        """A batch as the network sees it: normalised features, flags, and where each clip starts."""
         recipe, rng = self.recipe, self.rng
         rates = rng.uniform(0.9, 1.12, len(index))
         x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates)
         offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < recipe.channel_share)
         before = augment.shift_history(self.history(index), offset)
         z = normalize(x + offset[:, None], heard, torch.from_numpy(self.std), before)
-        z = augment.hide(z)
-        ends = random_ends(heard, starts, rng, recipe.windows)
+        if recipe.jitter > 0:
+            # What is not heard stays zero.
+            z = augment.jitter(z, recipe.jitter).mul_(heard[..., None])
+        return augment.hide(z), heard, starts
+
+    def loss(self, index):
+        recipe, rng = self.recipe, self.rng
+        z, heard, starts = self.inputs(index)
+        ends = random_ends(heard, starts, rng, recipe.windows, recipe.early_share)
         targets = self.targets[index]
         if recipe.mixup > 0:
             # Each clip against another of its batch, aligned at the end of what is scored.
@@ -145,7 +182,7 @@ class Trainer:
             share = torch.maximum(share, 1 - share)
             order = torch.from_numpy(rng.permutation(len(index)))
             heard = torch.maximum(heard, heard[order] * (share < 0.95)[:, None])
-            z = share[:, None, None] * z + (1 - share)[:, None, None] * z[order]
+            z = torch.lerp(z[order], z, share[:, None, None])
             targets = share[:, None] * targets + (1 - share)[:, None] * targets[order]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             steps, _ = self.model.trunk(z, heard)
@@ -156,8 +193,12 @@ class Trainer:
         taken = self.schedule.last_epoch
         decay = min(self.recipe.average, (1 + taken) / (10 + taken))
         with torch.no_grad():
-            for a, p in zip(self.averaged.state_dict().values(), self.model.state_dict().values()):
-                a.mul_(decay).add_(p, alpha=1 - decay) if a.dtype.is_floating_point else a.copy_(p)
+            pairs = list(zip(self.averaged.state_dict().values(), self.model.state_dict().values()))
+            for a, p in pairs:
+                if not a.dtype.is_floating_point:
+                    a.copy_(p)
+            floats = [(a, p) for a, p in pairs if a.dtype.is_floating_point]
+            torch._foreach_lerp_([a for a, _ in floats], [p for _, p in floats], 1 - decay)
 
     def run(self, score_every=10, report=print):
         checkpoint = self.out / "checkpoint.pt"
@@ -193,8 +234,8 @@ class Trainer:
         return entry if first < self.recipe.epochs else self.figures()
 
     def figures(self):
-        logits, owners = score(self.averaged, self.test, self.mean, self.std)
-        predicted = clip_posteriors(logits, owners, len(self.test)).argmax(1)
+        scored = score(self.averaged, self.test, self.mean, self.std)
+        predicted = clip_posteriors(*scored, len(self.test)).argmax(1)
         return {"uar": uar(self.test.labels, predicted), "recall": recalls(self.test.labels, predicted)}
 
     def state(self):

@@ -5,8 +5,12 @@ import torch
 
 WINDOW_FRAMES = 240
 HOP_FRAMES = 24
-MIN_SPEECH_FRAMES = 48
+MIN_SPEECH_FRAMES = 32
+# Fewest frames of speech that an early window of training holds.
+EARLIEST_FRAMES = 24
 STRIDE = 4
+# A window weighs in the verdict on its utterance as its share of speech to this power.
+VERDICT_POWER = 6
 # Frames not marked as speech after which the next ones are another utterance: src/pipeline/speech-detector.ts ends one
 # 40 frames after its last active frame, of which it marks 12, and marks up to 6 before an onset.
 PAUSE_BETWEEN_UTTERANCES = 25
@@ -50,15 +54,16 @@ def played(frames, rate):
     return np.minimum(np.round(np.arange(int(frames / rate)) * rate).astype(np.int64), frames - 1)
 
 
-def random_ends(heard, starts, rng, count):
-    """`[B, count]` window ends on the trunk's grid: the first after the whole clip, the others anywhere in it."""
+def random_ends(heard, starts, rng, count, early_share=0.0):
+    """`[B, count]` window ends on the trunk's grid: the first after the whole clip, but for `early_share`; the others anywhere in it."""
     ends = np.zeros((len(heard), count), dtype=np.int64)
     for row, (flags, start) in enumerate(zip(heard.numpy(), starts)):
         spoken = start + np.flatnonzero(flags[start:])
         if not len(spoken):
             spoken = np.array([start])
-        first, last = spoken[min(len(spoken), MIN_SPEECH_FRAMES // 2) - 1] + 1, spoken[-1] + 1
-        ends[row, 0] = last + rng.integers(0, HOP_FRAMES)
+        first, last = spoken[min(len(spoken), EARLIEST_FRAMES) - 1] + 1, spoken[-1] + 1
+        early = early_share > 0 and rng.random() < early_share
+        ends[row, 0] = rng.integers(first, last + HOP_FRAMES) if early else last + rng.integers(0, HOP_FRAMES)
         ends[row, 1:] = rng.integers(first, last + HOP_FRAMES, count - 1)
     return -(-ends // STRIDE) * STRIDE
 
@@ -69,8 +74,8 @@ def cut(steps, ends):
     batch, _, size = steps.shape
     index = torch.from_numpy(ends // STRIDE)[..., None] + torch.arange(-length, 0)
     inside = (index >= 0) & (index < steps.shape[1])
-    flat = index.clamp(0, steps.shape[1] - 1).view(batch, -1, 1).expand(-1, -1, size)
-    windows = steps.gather(1, flat) * inside.view(batch, -1, 1)
+    rows = index.clamp(0, steps.shape[1] - 1) + torch.arange(batch).view(-1, 1, 1) * steps.shape[1]
+    windows = steps.reshape(-1, size).index_select(0, rows.reshape(-1)) * inside.reshape(-1, 1)
     return windows.view(-1, length, size)
 
 

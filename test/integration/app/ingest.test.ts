@@ -4,7 +4,11 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
+import { speechSamples } from '../../../tools/bench/speech.ts';
+import { createPcmuEncoder } from '../../../tools/evaluate/encoders.ts';
 import { FfmpegSender, writeSpeech, type FfmpegRtp } from '../../support/ffmpeg.ts';
 import { startApp, type TestApp } from '../../support/server.ts';
 
@@ -185,6 +189,36 @@ describe('ffmpeg as the sender', () => {
     expect(await list()).toMatchObject([{ participantId: 'other' }]);
     const release = await bind(opened.port);
     await release();
+  });
+});
+
+describe('an exchange that suppresses silence', () => {
+  it('is heard without a loss: comfort noise and keys between its words leave no gap', async () => {
+    server = await startApp();
+    const ssrc = 9;
+    const { port } = await open('caller', { ssrc });
+    const words = createPcmuEncoder().encode(await speechSamples(2));
+    const socket = createSocket('udp4');
+    const began = performance.now();
+    let sequence = 65_530;
+    const sendAt = async (slot: number, payloadType: number, payload: Uint8Array): Promise<void> => {
+      await sleep(Math.max(0, began + slot * 20 - performance.now()));
+      const data = writeRtp({ sequenceNumber: sequence, timestamp: slot * 160, ssrc, payloadType, payload });
+      sequence += 1;
+      socket.send(data, port, '127.0.0.1');
+    };
+    // Words for 2 s; a comfort noise update, then nothing for half a second; a key; words again.
+    for (const [i, payload] of words.entries()) await sendAt(i, 0, payload);
+    await sendAt(100, 13, Uint8Array.of(70));
+    for (let i = 0; i < 3; i += 1) await sendAt(120 + i, 101, Uint8Array.of(5, 10, 0, 160));
+    for (const [i, payload] of words.entries()) await sendAt(125 + i, 0, payload);
+    const reader = await server.read('pbx');
+    await reader.first('segment', (segment) => segment.startMs > 2400);
+    socket.close();
+    expect(await server.metric('undertone_rtp_packets_total', { fate: 'played' })).toBeGreaterThan(190);
+    expect(await server.metric('undertone_rtp_packets_total', { fate: 'lost' })).toBe(0);
+    expect(await server.metric('undertone_concealed_samples_total')).toBe(0);
+    for (const { concealedRatio } of reader.all('point')) expect(concealedRatio).toBe(0);
   });
 });
 

@@ -88,8 +88,8 @@ describe('drawCondition', () => {
 
   it('draws each as often as it should', () => {
     expect(shareOf(({ room }) => room !== null)).toBeCloseTo(0.4, 1);
-    expect(shareOf(({ noise }) => noise !== null)).toBeCloseTo(0.6, 1);
-    expect(shareOf(({ noise }) => noise?.kind.name === 'babble')).toBeCloseTo(0.3, 1);
+    expect(shareOf(({ noise }) => noise !== null)).toBeCloseTo(0.8, 1);
+    expect(shareOf(({ noise }) => noise?.kind.name === 'babble')).toBeCloseTo(0.4, 1);
     expect(shareOf(({ codec }) => codec?.name === 'pcmu')).toBeCloseTo(0.25, 1);
     expect(shareOf(({ codec }) => codec?.name === 'opus')).toBeCloseTo(0.55, 1);
     expect(shareOf(({ loss }) => loss !== null)).toBeCloseTo(0.4, 1);

@@ -203,6 +203,25 @@ describe('Smoother segments', () => {
     expect(target.takeSegments()).toEqual([]);
   });
 
+  it('weighs a window by its share of speech, to the power of the manifest', () => {
+    const target = new Smoother({ manifest: { ...tinyManifest, verdictPower: 2, verdictTemperature: 1 }, track: track('a') });
+    target.speech(start(0));
+    const said: readonly [hop: number, speechRatio: number, fear: number][] = [
+      [1, 0.25, 0.9],
+      [2, 0.5, 0.2],
+    ];
+    for (const [hop, speechRatio, fear] of said) {
+      const { window, posterior: its } = scored(hop, posterior({ fear }));
+      target.submitted(window);
+      target.scored({ window: { ...window, speechRatio }, posterior: its });
+    }
+    target.speech(end(3));
+    const [segment] = target.takeSegments();
+    // The first weighs a quarter of what the second does.
+    expect(segment?.probabilities[tinyManifest.labels.indexOf('fear')]).toBeCloseTo((0.25 * 0.9 + 0.2) / 1.25, 6);
+    expect(segment?.points).toBe(2);
+  });
+
   it('waits for windows of the utterance that are still under way, scored or lost', () => {
     const target = smoother();
     target.speech(start(0));

@@ -10,7 +10,10 @@ import type { FeatureBlock, FeatureWindow } from '../../../src/pipeline/types.ts
 
 export const tinyModelDir = fileURLToPath(new URL('../../fixtures/tiny-model/', import.meta.url));
 
-export const tinyManifest = JSON.parse(readFileSync(`${tinyModelDir}manifest.json`, 'utf8')) as ModelManifest;
+export const tinyManifest: ModelManifest = {
+  verdictPower: 0,
+  ...(JSON.parse(readFileSync(`${tinyModelDir}manifest.json`, 'utf8')) as Omit<ModelManifest, 'verdictPower'>),
+};
 
 export const silentLogger = pino({ level: 'silent' });
 

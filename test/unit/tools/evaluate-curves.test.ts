@@ -31,8 +31,9 @@ const line = {
 /** A clip whose windows come at these frames of its speech, each with this probability of the first of two labels. */
 function heardClip(speaker: string, truth: number, windows: readonly (readonly [heardFrames: number, probability: number])[]): Heard {
   return {
-    ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, verdictTemperature: 1, framesBefore: 0 },
-    windows: windows.map(([heardFrames, p]) => ({ heardFrames, probabilities: [p, 1 - p] })),
+    ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, framesBefore: 0 },
+    ...{ verdictTemperature: 1, verdictPower: 0 },
+    windows: windows.map(([heardFrames, p]) => ({ heardFrames, speechRatio: heardFrames / 240, probabilities: [p, 1 - p] })),
   };
 }
 
@@ -110,6 +111,17 @@ describe('riskCoverage', () => {
     // Errors among the surest 1, 2, 3 and 4: none, none, 1 and 2.
     expect(area).toBeCloseTo((0 + 0 + 1 / 3 + 2 / 4) / 4);
     expect(atUncertainBelow).toEqual({ confidence: 0.7, coverage: 0.5, accuracy: 1, uar: 1, accuracyBelow: 0 });
+  });
+
+  it('weighs the windows of a verdict by their share of speech where the model says so', () => {
+    const clip = {
+      ...heardClip('a', 0, [
+        [60, 0.9],
+        [120, 0.2],
+      ]),
+      verdictPower: 2,
+    };
+    expect(verdictOf(clip).probabilities?.[0]).toBeCloseTo((0.25 * 0.9 + 0.2) / 1.25, 6);
   });
 
   it('gives the mean of the windows as verdict', () => {

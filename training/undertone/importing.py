@@ -1,0 +1,95 @@
+"""Takes the weights of an exported model back, so that training can go on from one that ships."""
+
+import torch
+from torch import nn
+
+EPSILON = 1e-5
+
+
+def read_weights(model, path):
+    """Loads the weights of the whole-window graph at `path` into `model`, whose normalisations then do nothing.
+
+    The exporter folds each convolution's batch norm into it: call `settle` before training goes on. Needs the package `onnx`.
+    """
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ImportError as error:
+        raise SystemExit("Expected the Python package onnx, which reads the weights of an exported model, but it is not there") from error
+    graph = onnx.load(str(path)).graph
+    values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    convolutions = iter([node for node in graph.node if node.op_type == "Conv" and not node.input[1].startswith("model.")])
+    state = {name: values[f"model.{name}"] for name in model.state_dict() if f"model.{name}" in values}
+    for conv, norm in folded(model):
+        node = next(convolutions)
+        state |= {f"{conv}.weight": values[node.input[1]], f"{norm}.bias": values[node.input[2]]}
+        size = len(values[node.input[2]])
+        state |= {f"{norm}.weight": torch.full((size,), (1 + EPSILON) ** 0.5)}
+        state |= {f"{norm}.running_mean": torch.zeros(size), f"{norm}.running_var": torch.ones(size)}
+    lstm = next(node for node in graph.node if node.op_type == "LSTM")
+    state |= lstm_state(*(values[name] for name in lstm.input[1:4]))
+    linear = iter([node for node in graph.node if node.op_type == "MatMul" and node.input[1] in values])
+    for name in ("attention.0.weight", "attention.2.weight"):
+        state[name] = values[next(linear).input[1]].T.contiguous()
+    missing = [name for name in model.state_dict() if name not in state and not name.endswith("num_batches_tracked")]
+    if missing:
+        raise SystemExit(f"Expected the graph of an EmoNet of this shape at {path}, but it lacks {', '.join(missing)}")
+    model.load_state_dict(state, strict=False)
+
+
+def folded(model):
+    """(convolution, batch norm) by name, in the order in which the graph has them."""
+    pairs = [(f"stem.{i}.conv", f"stem.{i}.norm") for i in range(len(model.stem))]
+    pairs += [("cepstrum.conv", "cepstrum.norm"), ("join.0", "join.1")]
+    return pairs + [(f"blocks.{i}.dilated.conv", f"blocks.{i}.dilated.norm") for i in range(len(model.blocks))]
+
+
+def lstm_state(inputs, hidden, biases):
+    """PyTorch's weights (gates i, f, g, o, two biases) of ONNX's (gates i, o, f, c, both biases in a row)."""
+    state = {}
+    for at, suffix in enumerate(("l0", "l0_reverse")):
+        rows = {"weight_ih": inputs[at], "weight_hh": hidden[at]}
+        rows |= dict(zip(("bias_ih", "bias_hh"), biases[at].chunk(2)))
+        for name, value in rows.items():
+            i, o, f, c = value.chunk(4)
+            state[f"lstm.{name}_{suffix}"] = torch.cat([i, f, c, o])
+    return state
+
+
+@torch.no_grad()
+def settle(model, batches):
+    """Gives folded batch norms the statistics of what they really see, without changing what the network answers.
+
+    batches: (features `[B, T, 104]`, mask `[B, T]`), as in training. Each filter is scaled to length 1, which a batch norm
+    undoes, so that steps of the optimiser have their usual size.
+    """
+    model.eval()
+    modules = dict(model.named_modules())
+    pairs = [(modules[conv], modules[norm]) for conv, norm in folded(model)]
+    for conv, norm in pairs:
+        length = conv.weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+        conv.weight.div_(length.view(-1, *[1] * (conv.weight.ndim - 1)))
+        norm.running_mean.div_(length)
+        norm.running_var.copy_((norm.running_var + norm.eps) / length**2 - norm.eps)
+    sums = {}
+    hooks = [norm.register_forward_pre_hook(lambda module, inputs: add_moments(sums, module, inputs[0])) for _, norm in pairs]
+    for features, mask in batches:
+        model.trunk(features, mask)
+    for hook in hooks:
+        hook.remove()
+    for _, norm in pairs:
+        count, total, square = sums[norm]
+        mean = total / count
+        variance = (square / count - mean * mean).clamp(min=0)
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.add_(scale * (mean - norm.running_mean))
+        norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+
+def add_moments(sums, norm: nn.Module, x):
+    """Adds count, sums and sums of squares by channel of `[B, C, ...]`."""
+    over = [0, *range(2, x.ndim)]
+    now = (x.numel() // x.shape[1], x.sum(over), x.square().sum(over))
+    sums[norm] = now if norm not in sums else tuple(a + b for a, b in zip(sums[norm], now))
