@@ -54,6 +54,13 @@ const model = z.strictObject({
 
 const pipeline = z
   .strictObject({
+    workers: z
+      .literal('auto')
+      .or(z.int().min(0).max(64))
+      .default('auto')
+      .describe(
+        'Threads that decode callers and hear their speech; auto means one for each core but one, 8 at most. 0: the main thread does it.',
+      ),
     opusDecoder: z
       .enum(opusLibraries)
       .default(defaultOpusLibrary)

@@ -17,6 +17,7 @@ import { Measurement } from './measurement.ts';
 import { MediaMeter } from './media-meter.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { EmotionService } from './models/service.ts';
+import { createPipelines } from './pipeline/pipelines.ts';
 import { createPolicy } from './policy/policy.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 import { Sfu } from './sfu/sfu.ts';
@@ -48,7 +49,7 @@ const projectDir = join(import.meta.dirname, '..');
 /**
  * Starts the server. What has started is taken down again if a later part cannot start.
  * @throws UndertoneError UT_AUTH_SECRET, UT_MODEL_MISSING, UT_MODEL_INVALID, UT_ENGINE_UNAVAILABLE, UT_MEDIA_FAILED,
- * UT_STORE_FAILED, UT_SERVER_PORT: what is missing and what to do about it.
+ * UT_STORE_FAILED, UT_SERVER_FAILED, UT_SERVER_PORT: what is missing and what to do about it.
  */
 export async function createApp({ config, logger, workerBin }: AppOptions): Promise<App> {
   const closers: (() => Promise<void>)[] = [];
@@ -76,11 +77,17 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const store = await openStore(config, logger);
     closers.push(() => store.close());
 
+    // Its threads load while the model does.
+    const { workers: pipelineWorkers, minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
+    const pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
+    closers.push(() => pipelines.close());
+
     const { batching, smoothing, model } = config;
     const modelDir = isAbsolute(model.dir) ? model.dir : join(projectDir, model.dir);
     const { engine, threads } = model;
     const emotion = await EmotionService.open({ modelDir, engine, threads, batching, smoothing, logger, metrics });
     closers.push(() => emotion.close());
+    await pipelines.started();
 
     const { workers, listenIp, announcedAddress, port } = config.media;
     const { listenIp: ingestIp, announcedAddress: ingestAddress, ...ingest } = config.ingest;
@@ -108,6 +115,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const readiness = (): Readiness => {
       const missing = [
         ...(emotion.ready ? [] : ['inference engine']),
+        ...(pipelines.ready ? [] : ['pipeline threads']),
         ...(sfu.ready ? [] : ['media workers']),
         ...(store.ready ? [] : ['timeline store']),
       ];
@@ -117,10 +125,9 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const nodeId = `${hostname()}-${process.pid}`;
     const gateway = Gateway.create({ store, tokens, metrics, logger, nodeId, readiness, staticHandler, development, ingests: sfu.ingests });
     const openCall = gateway.openCall.bind(gateway);
-    const { minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
     const audio = { ...pipeline, playoutDelay: { minDelayMs, maxDelayMs } };
     const meter = new MediaMeter(metrics);
-    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, audio });
+    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, audio, pipelines });
     sfu.events$.subscribe((event) => {
       measurement.handle(event);
     });

@@ -5,12 +5,11 @@ import type { Logger } from './log.ts';
 import type { MediaMeter } from './media-meter.ts';
 import type { EmotionService } from './models/service.ts';
 import type { EmotionOutput } from './models/types.ts';
-import { callerPipeline } from './pipeline/caller-pipeline.ts';
-import { createDecoder, type DecoderChoice } from './pipeline/codec.ts';
+import type { DecoderChoice } from './pipeline/codec.ts';
 import type { AudioReceiverSettings } from './pipeline/audio-receiver.ts';
-import { MediaClock } from './pipeline/media-clock.ts';
 import { createMediaCounts, createMediaLevels } from './pipeline/media-counts.ts';
-import { sampleRateHz, type PipelineOutput } from './pipeline/types.ts';
+import { mainThreadPipelines, type CallerPipelines, type OpenedCaller } from './pipeline/pipelines.ts';
+import { sampleRateHz, type CallerOutput } from './pipeline/types.ts';
 import type { Timeline } from './gateway/timeline.ts';
 import type { CallSummary } from './gateway/types.ts';
 import type { SfuEvent } from './sfu/events.ts';
@@ -31,6 +30,8 @@ export interface MeasurementOptions {
   readonly clock: { nowMs(): number };
   readonly logger: Logger;
   readonly audio?: AudioSettings | undefined;
+  /** Where callers' audio is worked on; the owner closes it after this. @default in this thread */
+  readonly pipelines?: CallerPipelines | undefined;
 }
 
 interface MeasuredCall {
@@ -43,8 +44,10 @@ interface MeasuredCall {
 interface MeasuredTrack {
   readonly call: MeasuredCall;
   readonly track: TrackInfo;
-  readonly clock: MediaClock;
+  readonly clock: OpenedCaller['clock'];
   subscription: Subscription | null;
+  /** Resolves once all that was to be heard of it has been. */
+  readonly heard: Promise<undefined>;
 }
 
 const samplesPerMs = sampleRateHz / 1000;
@@ -123,30 +126,36 @@ export class Measurement {
   }
 
   #open(tap: AudioTap): void {
-    const { emotion, logger, meter, audio = {} } = this.#options;
+    const { emotion, logger, meter, audio = {}, pipelines = mainThreadPipelines } = this.#options;
     const { track } = tap;
     const call = this.#calls.get(track.callId);
     if (call === undefined) return;
-    const [counts, levels, clock] = [createMediaCounts(), createMediaLevels(), new MediaClock()];
-    const measured: MeasuredTrack = { call, track, clock, subscription: null };
+    const [counts, levels] = [createMediaCounts(), createMediaLevels()];
+    const heard = Promise.withResolvers<undefined>();
+    const onClosed = (): void => {
+      meter.remove(track.trackId);
+    };
     try {
-      const decoder = createDecoder(track.codec, audio);
+      const { pipeline, clock } = pipelines.open({ ...audio, track, spec: emotion.frontEnd, counts, levels, onClosed });
+      const measured: MeasuredTrack = { call, track, clock, subscription: null, heard: heard.promise };
       emotion.openTrack(track);
       this.#tracks.set(track.trackId, measured);
       meter.add(track.trackId, counts, levels);
-      measured.subscription = tap.rtp$
-        .pipe(callerPipeline({ track, spec: emotion.frontEnd, decoder, counts, levels, clock, ...audio }))
-        .subscribe({
-          next: (output) => {
-            this.#take(measured, output);
-          },
-          error: (error: unknown) => {
-            logger.error({ trackId: track.trackId, reason: messageOf(error) }, 'a track failed and is measured no longer');
-            const { participantId } = track;
-            call.timeline.write({ type: 'gap', atMs: this.#atMs(call), startMs: this.#atMs(call), participantId, reason: 'media' });
-            tap.close('error');
-          },
-        });
+      measured.subscription = tap.rtp$.pipe(pipeline).subscribe({
+        next: (output) => {
+          this.#take(measured, output);
+        },
+        error: (error: unknown) => {
+          logger.error({ trackId: track.trackId, reason: messageOf(error) }, 'a track failed and is measured no longer');
+          const { participantId } = track;
+          call.timeline.write({ type: 'gap', atMs: this.#atMs(call), startMs: this.#atMs(call), participantId, reason: 'media' });
+          heard.resolve(undefined);
+          tap.close('error');
+        },
+        complete: () => {
+          heard.resolve(undefined);
+        },
+      });
     } catch (error) {
       const code = error instanceof UndertoneError ? error.code : undefined;
       logger.error({ trackId: track.trackId, code, reason: messageOf(error) }, 'a track cannot be measured');
@@ -158,17 +167,18 @@ export class Measurement {
   #close(track: TrackInfo, reason: ClosedReason): void {
     const measured = this.#tracks.get(track.trackId);
     if (measured === undefined) return;
-    this.#options.meter.remove(track.trackId);
-    const discard = reason !== 'source';
-    if (discard) measured.subscription?.unsubscribe();
-    const closed = this.#options.emotion.closeTrack(track.trackId, { discard }).then(() => {
+    const { emotion } = this.#options;
+    if (reason !== 'source') {
       measured.subscription?.unsubscribe();
-      this.#tracks.delete(track.trackId);
-    });
-    if (discard) {
+      void emotion.closeTrack(track.trackId, { discard: true });
       this.#tracks.delete(track.trackId);
       return;
     }
+    const closed = measured.heard
+      .then(() => emotion.closeTrack(track.trackId, { discard: false }))
+      .then(() => {
+        this.#tracks.delete(track.trackId);
+      });
     const { leaving } = measured.call;
     const before = leaving.get(track.participantId);
     const after = Promise.all([before, closed]).then(() => {
@@ -178,14 +188,19 @@ export class Measurement {
     this.#untilDone(after);
   }
 
-  #take(measured: MeasuredTrack, output: PipelineOutput): void {
+  #take(measured: MeasuredTrack, output: CallerOutput): void {
     const { emotion } = this.#options;
     if (output.kind === 'window') {
       emotion.submit(output.window);
       return;
     }
-    const { change } = output;
     const { participantId } = measured.track;
+    if (output.kind === 'gap') {
+      const [startMs, atMs] = [mediaMs(measured, output.gap.startSample), mediaMs(measured, output.gap.endSample)];
+      measured.call.timeline.write({ type: 'gap', atMs, startMs, participantId, reason: 'media' });
+      return;
+    }
+    const { change } = output;
     measured.call.timeline.write({ type: 'speech', atMs: mediaMs(measured, change.atSample), participantId, state: change.state });
     emotion.speech(change);
   }

@@ -62,6 +62,22 @@ export function createMetrics() {
       labelNames: ['of'] as const,
       registers,
     }),
+    /** From packets crossing to a pipeline thread to what it made of them. */
+    pipelineTurnMs: new Histogram({
+      name: 'undertone_pipeline_turn_ms',
+      help: 'From packets crossing to a pipeline thread to what it made of them, ms',
+      buckets: latencyBucketsMs,
+      registers,
+    }),
+    /** How busy the pipeline threads are. */
+    pipelineUtilization: new Gauge({
+      name: 'undertone_pipeline_utilization_ratio',
+      help: 'Share of the time since the last reading that the pipeline threads were busy, 0 to 1',
+      labelNames: ['of'] as const,
+      registers,
+    }),
+    /** Pipeline threads that died and were replaced. */
+    pipelineThreadDeaths: new Counter({ name: 'undertone_pipeline_thread_deaths_total', help: 'Pipeline threads that died', registers }),
     /** Windows by fate. */
     windows: new Counter({
       name: 'undertone_windows_total',

@@ -7,6 +7,7 @@ import { MediaMeter } from './media-meter.ts';
 import { Measurement, type AudioSettings } from './measurement.ts';
 import type { Metrics } from './metrics.ts';
 import type { EmotionService } from './models/service.ts';
+import { createPipelines, type CallerPipelines, type PipelineWorkers } from './pipeline/pipelines.ts';
 import type { CallClosedReason } from './sfu/events.ts';
 import type { HostRouter } from './sfu/host.ts';
 import { TapManager } from './sfu/tap-manager.ts';
@@ -25,6 +26,8 @@ export interface UndertoneOptions {
   readonly clock?: Clock;
   /** How callers' audio is received. */
   readonly audio?: AudioSettings;
+  /** Threads that decode callers and hear their speech, for the plugin alone. @default 0: the thread that the plugin runs in */
+  readonly pipelineWorkers?: PipelineWorkers;
 }
 
 /** One of the host's calls. */
@@ -50,14 +53,16 @@ export interface AttachedCall {
 export class Undertone {
   readonly #taps: TapManager;
   readonly #measurement: Measurement;
+  readonly #pipelines: CallerPipelines;
   readonly #clock: Clock;
   readonly #open = new Set<AttachedCall>();
   #closed: Promise<void> | undefined;
 
   constructor(options: UndertoneOptions) {
-    const { emotion, gateway, decide, metrics, logger = createLogger('silent'), clock = systemClock, audio } = options;
+    const { emotion, gateway, decide, metrics, logger = createLogger('silent'), clock = systemClock, audio, pipelineWorkers = 0 } = options;
     this.#clock = clock;
     this.#taps = new TapManager({ decide, clock });
+    this.#pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
     this.#measurement = new Measurement({
       emotion,
       openCall: gateway.openCall.bind(gateway),
@@ -65,6 +70,7 @@ export class Undertone {
       clock,
       logger,
       audio,
+      pipelines: this.#pipelines,
     });
     this.#taps.events$.subscribe((event) => {
       this.#measurement.handle(event);
@@ -139,5 +145,6 @@ export class Undertone {
     for (const call of [...this.#open]) call.close('shutdown');
     this.#taps.close();
     await this.#measurement.close();
+    await this.#pipelines.close();
   }
 }

@@ -16,14 +16,19 @@ export interface DecoderChoice {
  * Makes the decoder of a track.
  * @throws UndertoneError UT_CODEC_UNSUPPORTED if there is none for its MIME type and clock rate.
  */
-export function createDecoder(codec: TrackCodec, { opusDecoder }: DecoderChoice = {}): AudioDecoder {
+export function createDecoder(codec: TrackCodec, choice: DecoderChoice = {}): AudioDecoder {
+  return decoderFactory(codec, choice)();
+}
+
+/** What would make the decoder of a track; throws as {@link createDecoder} does, and makes none. */
+export function decoderFactory(codec: TrackCodec, { opusDecoder }: DecoderChoice = {}): () => AudioDecoder {
   switch (codec.mimeType.toLowerCase()) {
     case 'audio/opus':
-      return createOpusDecoder(opusDecoder);
+      return () => createOpusDecoder(opusDecoder);
     case 'audio/pcmu':
-      return createG711Decoder('pcmu');
+      return () => createG711Decoder('pcmu');
     case 'audio/pcma':
-      return createG711Decoder('pcma');
+      return () => createG711Decoder('pcma');
     default:
       throw new UndertoneError(
         'UT_CODEC_UNSUPPORTED',

@@ -17,10 +17,12 @@ export interface PacketPipelineOptions<Out> {
   readonly decoder: AudioDecoder;
   readonly counts: MediaCounts;
   readonly create: () => Processor<RtpPacket, Out>;
+  /** When it is looked whether packets come; each {@link stallCheckMs} in order with the packets. @default by a timer */
+  readonly looks$?: Observable<unknown> | undefined;
 }
 
 /** How often it is looked whether packets come. */
-const stallCheckMs = 125;
+export const stallCheckMs = 125;
 /**
  * A caller of whom none came between this many looks has fallen silent: muted, or cut off. One look is not enough: after
  * the main thread was held up, it comes before the packets that wait to be read.
@@ -38,7 +40,7 @@ const maxEarlyPackets = 32;
  * clock goes on with the next packet's timestamp.
  */
 export function packetPipeline<Out>(options: PacketPipelineOptions<Out>): OperatorFunction<RawRtp, Out> {
-  const { audioLevelExtensionId, decoder, counts, create } = options;
+  const { audioLevelExtensionId, decoder, counts, create, looks$ = interval(stallCheckMs) } = options;
   return (source) =>
     new Observable((subscriber) => {
       const stalled$ = new Subject<void>();
@@ -51,7 +53,7 @@ export function packetPipeline<Out>(options: PacketPipelineOptions<Out>): Operat
       // As if it had stalled already: nothing is held back before the first packet.
       let silentChecks = stallChecks;
       subscriber.add(
-        interval(stallCheckMs).subscribe(() => {
+        looks$.subscribe(() => {
           silentChecks = counts.received === receivedBefore ? silentChecks + 1 : 0;
           receivedBefore = counts.received;
           if (silentChecks === stallChecks) stalled$.next();

@@ -112,6 +112,16 @@ export interface SpeechChange {
 export type PipelineOutput =
   { readonly kind: 'window'; readonly window: FeatureWindow } | { readonly kind: 'speech'; readonly change: SpeechChange };
 
+/** Media of a track that was lost with the thread that had it, and could not be measured. */
+export interface MediaGap {
+  readonly track: TrackInfo;
+  readonly startSample: number;
+  readonly endSample: number;
+}
+
+/** What is told of a caller, in whichever thread its pipeline runs: after a gap, speech begins anew. */
+export type CallerOutput = PipelineOutput | { readonly kind: 'gap'; readonly gap: MediaGap };
+
 /** Counts of one caller's media since its start; each packet in is counted once under one fate. */
 export interface MediaCounts {
   received: number;

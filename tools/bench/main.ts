@@ -10,6 +10,7 @@ import { measureMemory } from './memory.ts';
 import { measureSkip } from './skip.ts';
 import { measureStages } from './stages.ts';
 import { measureStreaming } from './streaming.ts';
+import { measureThreads } from './threads.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
@@ -21,6 +22,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   streaming: measureStreaming,
   memory: measureMemory,
   latency: measureLatency,
+  threads: measureThreads,
 };
 
 const { values } = parseArgs({

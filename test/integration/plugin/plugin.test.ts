@@ -38,7 +38,7 @@ beforeEach(async () => {
   emotion = await EmotionService.open({ modelDir, logger, metrics });
   const tokens = createTokens({ secret: 'a secret of the host, thirty-two bytes or more' });
   gateway = Gateway.create({ store, tokens, metrics, logger, nodeId: 'host' });
-  plugin = new Undertone({ emotion, gateway, decide: createPolicy({ profile: 'personal' }), metrics });
+  plugin = new Undertone({ emotion, gateway, decide: createPolicy({ profile: 'personal' }), metrics, pipelineWorkers: 1 });
 });
 
 afterEach(async () => {

@@ -1,6 +1,7 @@
 // The order of a timeline when people leave, think again, or fail, while scores of theirs are still to come.
 import { Subject } from 'rxjs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Worker } from 'node:worker_threads';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryTimelineStore } from '../../../src/gateway/memory-store.ts';
 import { Timeline } from '../../../src/gateway/timeline.ts';
 import type { TimelineEvent } from '../../../src/gateway/types.ts';
@@ -9,6 +10,7 @@ import { MediaMeter } from '../../../src/media-meter.ts';
 import { createMetrics } from '../../../src/metrics.ts';
 import { loadManifest } from '../../../src/models/manifest.ts';
 import { EmotionService } from '../../../src/models/service.ts';
+import { mainThreadPipelines, type CallerPipelines } from '../../../src/pipeline/pipelines.ts';
 import type { ClosedReason, ConsentState, ParticipantInfo, RawRtp, TrackCodec, TrackInfo } from '../../../src/sfu/types.ts';
 import { speechSamples } from '../../../tools/bench/speech.ts';
 import { createPcmuEncoder } from '../../../tools/evaluate/encoders.ts';
@@ -16,6 +18,7 @@ import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
 import { metricOf } from '../../support/server.ts';
 import { silentLogger, timelineOptions } from '../../support/timeline.ts';
 import { FakeEngine, tinyModelDir } from '../models/support.ts';
+import { openPool } from '../pipeline/pool-support.ts';
 
 const callId = 'call';
 const call = { callId, purpose: 'support', region: 'eu' };
@@ -31,6 +34,9 @@ let measurement: Measurement;
 let store: MemoryTimelineStore;
 let metrics: ReturnType<typeof createMetrics>;
 let nowMs: number;
+let pipelines: CallerPipelines = mainThreadPipelines;
+/** Pipeline threads, in order of their start. */
+let threads: readonly Worker[] = [];
 
 beforeEach(async () => {
   nowMs = openedAtUnixMs;
@@ -43,7 +49,7 @@ beforeEach(async () => {
   emotion = new EmotionService({ model: await loadManifest(tinyModelDir), engines: [engine], logger: silentLogger, clock, batching });
   const openCall = (opened: { callId: string; startedAtUnixMs: number }): Timeline =>
     new Timeline(timelineOptions(store, opened.callId, { clock, startedAtUnixMs: opened.startedAtUnixMs }));
-  measurement = new Measurement({ emotion, openCall, meter, clock, logger: silentLogger });
+  measurement = new Measurement({ emotion, openCall, meter, clock, logger: silentLogger, pipelines });
   measurement.handle({ type: 'callOpened', call, openedAtUnixMs });
 });
 
@@ -158,106 +164,159 @@ async function storyOf(participantId: string): Promise<string[]> {
   return own.filter((what, index) => what !== own[index - 1]);
 }
 
-describe('who leaves while scores are to come', () => {
-  it('is heard out: points and verdict come first, then that they left, then that the call ended', async () => {
-    const person = new Person('p');
-    person.openTap('t');
-    await person.speak();
-    person.leave();
-    measurement.handle({ type: 'callClosed', call, reason: 'empty' });
-    await vi.waitFor(async () => expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end']));
-
-    await answerUntil(async () => expect((await events()).at(-1)?.type).toBe('end'));
-    expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end', 'point', 'segment', 'left']);
-    expect((await events()).at(-1)).toMatchObject({ type: 'end', reason: 'empty' });
-    expect(person.observed).toBe(false);
+describe.each([0, 1])('with %i pipeline threads,', (count) => {
+  beforeAll(async () => {
+    if (count === 0) return;
+    const opened = await openPool({ threads: count });
+    pipelines = opened.pool;
+    threads = opened.workers;
   });
 
-  it('and comes back at once has joined again only after having left', async () => {
-    const person = new Person('p');
-    person.openTap('t');
-    await person.speak();
-    person.leave();
-    const again = new Person('p');
-    again.openTap('t2');
-    await answerUntil(async () => expect((await storyOf('p')).slice(-3)).toEqual(['left', 'joined', 'measured']));
+  afterAll(async () => {
+    await pipelines.close();
+    pipelines = mainThreadPipelines;
   });
 
-  it('keeps nobody else waiting', async () => {
-    const [person, other] = [new Person('p'), new Person('q')];
-    person.openTap('t');
-    await person.speak();
-    person.leave();
-    other.decide('withdrawn', false);
-    await vi.waitFor(async () => expect(await storyOf('q')).toEqual(['joined', 'measured', 'not measured']));
+  describe('who leaves while scores are to come', () => {
+    it('is heard out: points and verdict come first, then that they left, then that the call ended', async () => {
+      const person = new Person('p');
+      person.openTap('t');
+      await person.speak();
+      person.leave();
+      measurement.handle({ type: 'callClosed', call, reason: 'empty' });
+      await vi.waitFor(async () => expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end']));
+
+      await answerUntil(async () => expect((await events()).at(-1)?.type).toBe('end'));
+      expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end', 'point', 'segment', 'left']);
+      expect((await events()).at(-1)).toMatchObject({ type: 'end', reason: 'empty' });
+      expect(person.observed).toBe(false);
+    });
+
+    it('and comes back at once has joined again only after having left', async () => {
+      const person = new Person('p');
+      person.openTap('t');
+      await person.speak();
+      person.leave();
+      const again = new Person('p');
+      again.openTap('t2');
+      await answerUntil(async () => expect((await storyOf('p')).slice(-3)).toEqual(['left', 'joined', 'measured']));
+    });
+
+    it('keeps nobody else waiting', async () => {
+      const [person, other] = [new Person('p'), new Person('q')];
+      person.openTap('t');
+      await person.speak();
+      person.leave();
+      other.decide('withdrawn', false);
+      await vi.waitFor(async () => expect(await storyOf('q')).toEqual(['joined', 'measured', 'not measured']));
+    });
+  });
+
+  describe('who withdraws', () => {
+    it('has what is under way discarded, and a new track begins anew where they agree again', async () => {
+      const person = new Person('p');
+      person.openTap('t');
+      await person.speak();
+      person.closeTap('owner');
+      person.decide('withdrawn', false);
+      expect(person.observed).toBe(false);
+      while (engine.held > 0) await engine.finish();
+      await vi.waitFor(async () => expect((await storyOf('p')).at(-1)).toBe('not measured'));
+      const story = await storyOf('p');
+      expect(story).not.toContain('point');
+      expect(story).not.toContain('segment');
+
+      person.decide('granted', true);
+      person.openTap('t2');
+      await person.speak();
+      await answerUntil(async () => expect((await storyOf('p')).at(-1)).toBe('point'));
+      expect((await storyOf('p')).slice(story.length)).toEqual(['measured', 'speech start', 'point']);
+    });
+  });
+
+  describe('who speaks over a bad line', () => {
+    /** The points and segments of someone of whom `lost` in ten packets of speech are lost. */
+    const verdictsOf = async (lost: number): Promise<{ concealedRatio: number; unreliable: boolean }[]> => {
+      const person = new Person('p');
+      person.openTap('t');
+      await Promise.resolve();
+      person.send(quiet, 25);
+      for (let block = 0; block < 10; block += 1) {
+        person.say(10 - lost);
+        person.lose(lost);
+      }
+      person.say(10);
+      person.leave();
+      await answerUntil(async () => expect(await storyOf('p')).toContain('left'));
+      return (await events()).flatMap((event) => (event.type === 'point' || event.type === 'segment' ? [event] : []));
+    };
+
+    it('has verdicts that say how much of them was made up, and that they are unreliable from a quarter on', async () => {
+      const verdicts = await verdictsOf(4);
+      expect(verdicts.length).toBeGreaterThan(2);
+      expect(verdicts.some(({ unreliable }) => unreliable)).toBe(true);
+      for (const { concealedRatio, unreliable } of verdicts) expect(unreliable).toBe(concealedRatio > 0.25);
+      expect(Math.max(...verdicts.map(({ concealedRatio }) => concealedRatio))).toBeGreaterThan(0.25);
+    });
+
+    it('has reliable verdicts where little was lost', async () => {
+      const verdicts = await verdictsOf(1);
+      expect(verdicts.length).toBeGreaterThan(2);
+      for (const { concealedRatio, unreliable } of verdicts) expect([unreliable, concealedRatio <= 0.25]).toEqual([false, true]);
+      expect(verdicts.some(({ concealedRatio }) => concealedRatio > 0)).toBe(true);
+    });
+  });
+
+  describe('a track that cannot be measured', () => {
+    it('of a codec that is not known is closed, and the others go on', async () => {
+      const [person, other] = [new Person('p'), new Person('q')];
+      person.openTap('t', { ...pcmu, mimeType: 'audio/isac' });
+      expect(person.closedBy).toEqual(['error']);
+      expect(person.observed).toBe(false);
+      other.openTap('u');
+      await other.speak();
+      await answerUntil(async () => expect(await storyOf('q')).toContain('point'));
+      expect(await storyOf('p')).toEqual(['joined', 'measured']);
+    });
   });
 });
 
-describe('who withdraws', () => {
-  it('has what is under way discarded, and a new track begins anew where they agree again', async () => {
-    const person = new Person('p');
-    person.openTap('t');
-    await person.speak();
-    person.closeTap('owner');
-    person.decide('withdrawn', false);
-    expect(person.observed).toBe(false);
-    while (engine.held > 0) await engine.finish();
-    await vi.waitFor(async () => expect((await storyOf('p')).at(-1)).toBe('not measured'));
-    const story = await storyOf('p');
-    expect(story).not.toContain('point');
-    expect(story).not.toContain('segment');
-
-    person.decide('granted', true);
-    person.openTap('t2');
-    await person.speak();
-    await answerUntil(async () => expect((await storyOf('p')).at(-1)).toBe('point'));
-    expect((await storyOf('p')).slice(story.length)).toEqual(['measured', 'speech start', 'point']);
+describe('who speaks while their pipeline thread dies', () => {
+  beforeAll(async () => {
+    const opened = await openPool();
+    pipelines = opened.pool;
+    threads = opened.workers;
   });
-});
 
-describe('who speaks over a bad line', () => {
-  /** The points and segments of someone of whom `lost` in ten packets of speech are lost. */
-  const verdictsOf = async (lost: number): Promise<{ concealedRatio: number; unreliable: boolean }[]> => {
+  afterAll(async () => {
+    await pipelines.close();
+    pipelines = mainThreadPipelines;
+  });
+
+  it('has that utterance ended, the gap told, and is heard on; each packet is counted once', async () => {
     const person = new Person('p');
     person.openTap('t');
-    await Promise.resolve();
+    await person.speak();
+    void threads[0]?.terminate();
+    await vi.waitFor(async () => expect(await storyOf('p')).toEqual(['joined', 'measured', 'speech start', 'speech end', 'gap']));
+    const gap = (await events()).find((event) => event.type === 'gap');
+    expect(gap).toMatchObject({ participantId: 'p', reason: 'media' });
+    await answerUntil(async () => expect((await storyOf('p')).at(-1)).toBe('segment'));
+
+    await vi.waitFor(() => expect(pipelines.ready).toBe(true));
     person.send(quiet, 25);
-    for (let block = 0; block < 10; block += 1) {
-      person.say(10 - lost);
-      person.lose(lost);
-    }
-    person.say(10);
+    person.say(120);
     person.leave();
     await answerUntil(async () => expect(await storyOf('p')).toContain('left'));
-    return (await events()).flatMap((event) => (event.type === 'point' || event.type === 'segment' ? [event] : []));
-  };
-
-  it('has verdicts that say how much of them was made up, and that they are unreliable from a quarter on', async () => {
-    const verdicts = await verdictsOf(4);
-    expect(verdicts.length).toBeGreaterThan(2);
-    expect(verdicts.some(({ unreliable }) => unreliable)).toBe(true);
-    for (const { concealedRatio, unreliable } of verdicts) expect(unreliable).toBe(concealedRatio > 0.25);
-    expect(Math.max(...verdicts.map(({ concealedRatio }) => concealedRatio))).toBeGreaterThan(0.25);
-  });
-
-  it('has reliable verdicts where little was lost', async () => {
-    const verdicts = await verdictsOf(1);
-    expect(verdicts.length).toBeGreaterThan(2);
-    for (const { concealedRatio, unreliable } of verdicts) expect([unreliable, concealedRatio <= 0.25]).toEqual([false, true]);
-    expect(verdicts.some(({ concealedRatio }) => concealedRatio > 0)).toBe(true);
-  });
-});
-
-describe('a track that cannot be measured', () => {
-  it('of a codec that is not known is closed, and the others go on', async () => {
-    const [person, other] = [new Person('p'), new Person('q')];
-    person.openTap('t', { ...pcmu, mimeType: 'audio/isac' });
-    expect(person.closedBy).toEqual(['error']);
-    expect(person.observed).toBe(false);
-    other.openTap('u');
-    await other.speak();
-    await answerUntil(async () => expect(await storyOf('q')).toContain('point'));
-    expect(await storyOf('p')).toEqual(['joined', 'measured']);
+    const written = (await events()).flatMap((event) => (event.type === 'point' || event.type === 'speech' ? [event] : []));
+    expect((await storyOf('p')).slice(-5)).toEqual(['speech start', 'speech end', 'point', 'segment', 'left']);
+    const points = written.filter(({ type }) => type === 'point').map(({ atMs }) => atMs);
+    expect(points).toEqual([...new Set(points)].sort((a, b) => a - b));
+    const text = await metrics.registry.metrics();
+    const of = (fate: string): number => metricOf(text, 'undertone_rtp_packets_total', { fate });
+    expect(of('received')).toBe(25 + 60 + 25 + 120);
+    expect(of('played') + of('overflow')).toBe(of('received'));
+    expect(of('overflow')).toBeLessThanOrEqual(85);
   });
 });
 

@@ -7,48 +7,12 @@ import { callerPipeline } from '../../../src/pipeline/caller-pipeline.ts';
 import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
-import type { FrontEndSpec, MediaCounts, PipelineOutput } from '../../../src/pipeline/types.ts';
+import type { PipelineOutput } from '../../../src/pipeline/types.ts';
 import type { RawRtp, TrackCodec } from '../../../src/sfu/types.ts';
 import { decodeOggOpus } from '../../../tools/audio/decode-ogg.ts';
+import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
 import { createPcmuEncoder } from '../../../tools/evaluate/encoders.ts';
-import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
-import { writeRtp, type RtpFields } from '../../../tools/audio/rtp-writer.ts';
-
-const opus: TrackCodec = { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2, payloadType: 100 };
-const pcmu: TrackCodec = { mimeType: 'audio/pcmu', clockRateHz: 8000, channels: 1, payloadType: 0 };
-const featureCount = 104;
-
-const spec: FrontEndSpec = {
-  windowFrames: 60,
-  contextFrames: 20,
-  hopFrames: 10,
-  minSpeechFrames: 10,
-  prior: {
-    mean: new Float32Array(featureCount),
-    std: new Float32Array(featureCount).fill(1),
-    meanWeightFrames: 50,
-    stdWeightFrames: 100,
-    memoryFrames: 1000,
-  },
-};
-
-const clip = readOggOpus(readFileSync('assets/demo/1050_IWL_FEA_XX.opus')).packets;
-const silence = Uint8Array.of(0xf8, 0xff, 0xfe);
-const packetMs = 20;
-/** Half a second of silence, a clip, and a second of silence. */
-const speech: readonly Uint8Array[] = [...Array<Uint8Array>(25).fill(silence), ...clip, ...Array<Uint8Array>(50).fill(silence)];
-
-/** The fields of a caller's packet number `index`; the sequence and the timestamp wrap within the clip. */
-function fieldsOf(index: number, ssrc = 7): RtpFields {
-  const payload = speech[index] ?? silence;
-  return { sequenceNumber: 65_500 + index, timestamp: 2 ** 32 - 40_000 + index * 960, ssrc, payloadType: opus.payloadType, payload };
-}
-
-function raw(data: Uint8Array, index: number): RawRtp {
-  return { data, arrivalMs: 1000 + index * packetMs };
-}
-
-const goodPackets = speech.map((_, index) => raw(writeRtp(fieldsOf(index)), index));
+import { broken, fated, faults, featureCount, fieldsOf, goodPackets, opus, packetMs, pcmu, raw, silence, spec, speech } from './packets.ts';
 
 /** A pipeline at work, and all that came of it. */
 function open(options: { codec?: TrackCodec; decoder?: AudioDecoder } = {}) {
@@ -93,12 +57,6 @@ async function run(packets: readonly RawRtp[], codec = opus) {
   return pipeline;
 }
 
-/** Packets that met a fate; at the end of a track, all of them. */
-function fated(counts: MediaCounts): number {
-  const { played, late, duplicate, malformed, ignored, overflow } = counts;
-  return played + late + duplicate + malformed + ignored + overflow;
-}
-
 /** What must hold of anything that a pipeline emits, whatever it was fed. */
 function expectSound(outputs: readonly PipelineOutput[]): void {
   let endSample = -1;
@@ -126,64 +84,6 @@ function expectSound(outputs: readonly PipelineOutput[]): void {
     }
   }
   expect(speaking).toBe(false);
-}
-
-/** Something that is done to a packet, or to all from it on. */
-type Fault =
-  | { readonly kind: 'drop' | 'twice' | 'late' | 'wrong-type' | 'empty' }
-  | { readonly kind: 'garbage'; readonly bytes: Uint8Array }
-  | { readonly kind: 'cut'; readonly bytes: number }
-  | { readonly kind: 'flip'; readonly bits: readonly number[] }
-  | { readonly kind: 'sequence-jump' | 'timestamp-jump' | 'new-ssrc'; readonly by: number };
-
-const fault: fc.Arbitrary<Fault> = fc.oneof(
-  fc.record({ kind: fc.constantFrom('drop' as const, 'twice' as const, 'late' as const, 'wrong-type' as const, 'empty' as const) }),
-  fc.record({ kind: fc.constant('garbage' as const), bytes: fc.uint8Array({ maxLength: 200 }) }),
-  fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat(60) }),
-  fc.record({ kind: fc.constant('flip' as const), bits: fc.array(fc.nat(8 * 80), { minLength: 1, maxLength: 6 }) }),
-  fc.record({ kind: fc.constantFrom('sequence-jump' as const, 'new-ssrc' as const), by: fc.nat(65_535) }),
-  fc.record({ kind: fc.constant('timestamp-jump' as const), by: fc.integer({ min: -200_000, max: 200_000 }) }),
-);
-
-const faults = fc.array(fc.record({ at: fc.nat(speech.length - 1), fault }), { minLength: 1, maxLength: 25 });
-
-/** The caller's packets with these faults. */
-function broken(list: readonly { readonly at: number; readonly fault: Fault }[]): RawRtp[] {
-  const byIndex = new Map(list.map(({ at, fault: what }) => [at, what]));
-  const out: RawRtp[] = [];
-  let held: RawRtp | null = null;
-  let [sequenceShift, timestampShift, ssrc] = [0, 0, 7];
-  for (let index = 0; index < speech.length; index += 1) {
-    const what = byIndex.get(index);
-    if (what?.kind === 'sequence-jump') sequenceShift += what.by;
-    if (what?.kind === 'timestamp-jump') timestampShift += what.by;
-    if (what?.kind === 'new-ssrc') ssrc = what.by;
-    const fields = fieldsOf(index, ssrc);
-    let data = writeRtp({
-      ...fields,
-      sequenceNumber: fields.sequenceNumber + sequenceShift,
-      timestamp: fields.timestamp + timestampShift,
-      ...(what?.kind === 'wrong-type' ? { payloadType: 13 } : {}),
-      ...(what?.kind === 'empty' ? { payload: new Uint8Array() } : {}),
-    });
-    if (what?.kind === 'garbage') data = what.bytes;
-    if (what?.kind === 'cut') data = data.slice(0, what.bytes);
-    if (what?.kind === 'flip') {
-      for (const bit of what.bits) {
-        const byte = Math.floor(bit / 8) % data.length;
-        data[byte] = (data[byte] ?? 0) ^ (1 << (bit % 8));
-      }
-    }
-    const packet = raw(data, index);
-    if (what?.kind === 'late') held = packet;
-    else if (what?.kind !== 'drop') out.push(packet);
-    if (what?.kind === 'twice') out.push(packet);
-    if (held !== null && held !== packet && index % 4 === 3) {
-      out.push({ ...held, arrivalMs: packet.arrivalMs });
-      held = null;
-    }
-  }
-  return out;
 }
 
 describe('a caller who sends what they should', () => {

@@ -1,0 +1,81 @@
+// Where callers' front ends run: in this thread, or in threads of their own. The same code either way.
+import { availableParallelism } from 'node:os';
+import { finalize, type OperatorFunction } from 'rxjs';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { TrackInfo } from '../sfu/types.ts';
+import type { AudioReceiverSettings } from './audio-receiver.ts';
+import { callerPipeline } from './caller-pipeline.ts';
+import { decoderFactory, type DecoderChoice } from './codec.ts';
+import { MediaClock } from './media-clock.ts';
+import type { RawRtp } from './packet-pipeline.ts';
+import { PipelinePool } from './pool/pipeline-pool.ts';
+import type { CallerOutput, FrontEndSpec, MediaCounts, MediaLevels } from './types.ts';
+
+/** What a caller's front end is opened with. */
+export interface CallerOptions extends DecoderChoice, AudioReceiverSettings {
+  readonly track: TrackInfo;
+  /** The model's numbers. */
+  readonly spec: FrontEndSpec;
+  /** Kept up to date: at once in this thread, four times a second from another. */
+  readonly counts: MediaCounts;
+  readonly levels: MediaLevels;
+  /** Called once, when counts and levels change no more: with the end of the stream, or soon after it was given up. */
+  readonly onClosed: () => void;
+}
+
+/** A caller's front end, to be subscribed to once. */
+export interface OpenedCaller {
+  /** Places the positions of what has been emitted on the wall clock. */
+  readonly clock: Pick<MediaClock, 'wallMsOf'>;
+  /**
+   * Packets in, speech and windows out. Completes after the source, once the last words have been said; nothing is emitted
+   * and no packet decoded once it was unsubscribed from.
+   */
+  readonly pipeline: OperatorFunction<RawRtp, CallerOutput>;
+}
+
+/** Opens front ends. */
+export interface CallerPipelines {
+  /** Whether callers that are opened now are served. */
+  readonly ready: boolean;
+  /** Resolves once they are; rejects with UT_SERVER_FAILED where they cannot be. */
+  started(): Promise<void>;
+  /** @throws UndertoneError UT_CODEC_UNSUPPORTED where the track's codec cannot be decoded, UT_REQUEST_INVALID once closed. */
+  open(options: CallerOptions): OpenedCaller;
+  /** Completes what is still open and frees everything. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** How many threads; `auto` leaves one core to the main thread, and takes no more than 8. 0: none but this one. */
+export type PipelineWorkers = number | 'auto';
+
+const maxAutoWorkers = 8;
+
+/** Options of {@link createPipelines}. */
+export interface PipelinesOptions {
+  readonly workers: PipelineWorkers;
+  readonly logger: Logger;
+  readonly metrics?: Metrics | undefined;
+}
+
+/** Makes what the setting asks for. Threads are started at once. */
+export function createPipelines({ workers, logger, metrics }: PipelinesOptions): CallerPipelines {
+  const threads = workers === 'auto' ? Math.max(1, Math.min(maxAutoWorkers, availableParallelism() - 1)) : workers;
+  return threads === 0 ? mainThreadPipelines : new PipelinePool({ threads, logger, metrics });
+}
+
+/** Front ends in this thread. */
+export const mainThreadPipelines: CallerPipelines = {
+  ready: true,
+  started: () => Promise.resolve(),
+  open: ({ track, opusDecoder, onClosed, ...options }) => {
+    const makeDecoder = decoderFactory(track.codec, { opusDecoder });
+    const clock = new MediaClock();
+    return {
+      clock,
+      pipeline: (source) => source.pipe(callerPipeline({ ...options, track, decoder: makeDecoder(), clock }), finalize(onClosed)),
+    };
+  },
+  close: () => Promise.resolve(),
+};

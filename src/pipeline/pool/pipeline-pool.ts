@@ -1,0 +1,161 @@
+// Callers over pipeline threads: each stays with one, and finds another where that one dies.
+import { Worker } from 'node:worker_threads';
+import { Observable } from 'rxjs';
+import { UndertoneError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Metrics } from '../../metrics.ts';
+import { decoderFactory } from '../codec.ts';
+import type { CallerOptions, CallerPipelines, OpenedCaller } from '../pipelines.ts';
+import type { CallerOutput } from '../types.ts';
+import { PipelineLane, type LaneLimits } from './pipeline-lane.ts';
+import { RemoteCaller } from './remote-caller.ts';
+import { ToldClock } from './told-clock.ts';
+
+/** What a {@link PipelinePool} is made from. */
+export interface PipelinePoolOptions extends LaneLimits {
+  /** Threads, at least one. */
+  readonly threads: number;
+  readonly logger: Logger;
+  readonly metrics?: Metrics | undefined;
+  /** Starts a thread. @default a Worker on pipeline-worker.ts */
+  readonly spawn?: () => Worker;
+}
+
+/**
+ * Runs the front ends of callers in threads of their own. A new caller goes to the thread with the fewest. Where a thread
+ * dies, its callers are opened anew in those that are up; until there is one, their packets are dropped and counted.
+ */
+export class PipelinePool implements CallerPipelines {
+  readonly #lanes: readonly PipelineLane[];
+  readonly #waiting = new Set<RemoteCaller>();
+  readonly #metrics: Metrics | undefined;
+  #before: readonly ReturnType<PipelineLane['utilization']>[] = [];
+  #closed = false;
+  #closing: Promise<void> | undefined;
+
+  readonly #collect = (): void => {
+    const now = this.#lanes.map((lane) => lane.utilization());
+    const shares = now.map((usage, index) => shareSince(usage, this.#before[index] ?? null));
+    this.#before = now;
+    this.#metrics?.pipelineUtilization.set({ of: 'mean' }, shares.reduce((sum, share) => sum + share, 0) / shares.length);
+    this.#metrics?.pipelineUtilization.set({ of: 'max' }, Math.max(...shares));
+  };
+
+  constructor({ threads, spawn = spawnPipelineThread, logger, metrics, ...limits }: PipelinePoolOptions) {
+    this.#metrics = metrics;
+    this.#lanes = Array.from(
+      { length: threads },
+      () =>
+        new PipelineLane({
+          ...limits,
+          spawn,
+          logger,
+          metrics,
+          onDown: (orphans) => {
+            for (const caller of orphans) caller.orphaned();
+          },
+          onUp: () => {
+            this.#placeWaiting();
+          },
+        }),
+    );
+    metrics?.beforeCollect.add(this.#collect);
+  }
+
+  get ready(): boolean {
+    return !this.#closed && this.#lanes.some((lane) => lane.ready);
+  }
+
+  /** Callers of each thread, those included whose end is awaited. */
+  get sizes(): readonly number[] {
+    return this.#lanes.map((lane) => lane.size);
+  }
+
+  async started(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.started));
+  }
+
+  open(options: CallerOptions): OpenedCaller {
+    if (this.#closed) throw new UndertoneError('UT_REQUEST_INVALID', 'Expected open pipeline threads, got closed ones');
+    // Refused here, and not by the thread later.
+    decoderFactory(options.track.codec, options);
+    const clock = new ToldClock();
+    return {
+      clock,
+      pipeline: (source) =>
+        new Observable<CallerOutput>((subscriber) => {
+          const caller = new RemoteCaller({ ...options, clock, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
+          subscriber.add(() => {
+            this.#waiting.delete(caller);
+            caller.withdraw();
+          });
+          this.#place(caller);
+          subscriber.add(
+            source.subscribe({
+              next: (packet) => {
+                caller.take(packet);
+              },
+              error: (error: unknown) => {
+                subscriber.error(error);
+              },
+              complete: () => {
+                this.#waiting.delete(caller);
+                caller.end();
+              },
+            }),
+          );
+        }),
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    this.#metrics?.beforeCollect.delete(this.#collect);
+    const closed = this.#lanes.map((lane) => lane.close());
+    for (const caller of [...this.#waiting]) caller.end();
+    this.#waiting.clear();
+    await Promise.all(closed);
+  }
+
+  #place(caller: RemoteCaller): void {
+    const up = this.#lanes.filter((lane) => lane.up);
+    const best = up.reduce<PipelineLane | undefined>(
+      (least, lane) => (least === undefined || lane.size < least.size ? lane : least),
+      undefined,
+    );
+    if (this.#closed) caller.end();
+    else if (best === undefined) this.#waiting.add(caller);
+    else caller.enter(best);
+  }
+
+  #placeWaiting(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const caller of waiting) this.#place(caller);
+  }
+}
+
+/** Starts a pipeline thread. */
+export function spawnPipelineThread(): Worker {
+  return new Worker(new URL('./pipeline-worker.ts', import.meta.url), { name: 'undertone-pipeline' });
+}
+
+type Usage = NonNullable<ReturnType<PipelineLane['utilization']>>;
+
+/** Busy share since the last reading; since its start for a thread that is new. */
+function shareSince(now: Usage | null, before: Usage | null): number {
+  if (now === null) return 0;
+  const replaced = before === null || before.active > now.active;
+  const active = now.active - (replaced ? 0 : before.active);
+  const idle = now.idle - (replaced ? 0 : before.idle);
+  return active + idle > 0 ? active / (active + idle) : 0;
+}

@@ -1,0 +1,178 @@
+// The callers of one pipeline thread: the same front end for each as in the main thread, and what is said of them in turns.
+import { Subject, type Subscription } from 'rxjs';
+import { isUndertoneError, messageOf } from '../../errors.ts';
+import { callerPipeline } from '../caller-pipeline.ts';
+import { createDecoder } from '../codec.ts';
+import { MediaClock } from '../media-clock.ts';
+import { createMediaCounts, createMediaLevels } from '../media-counts.ts';
+import type { RawRtp } from '../packet-pipeline.ts';
+import type { MediaCounts, MediaLevels, PipelineOutput } from '../types.ts';
+import { BlockSender } from './block-transfer.ts';
+import { packReports, type MediaReport } from './media-report.ts';
+import type { Failure, OpenRequest, ThreadOutput, ThreadReply, ThreadRequest } from './messages.ts';
+import { readBatch } from './packet-batch.ts';
+
+interface Caller {
+  readonly ref: number;
+  readonly packets: Subject<RawRtp>;
+  readonly counts: MediaCounts;
+  readonly levels: MediaLevels;
+  readonly clock: MediaClock;
+  readonly blocks: BlockSender;
+  readonly withdrawn: Int32Array;
+  subscription: Subscription | null;
+  /** Packets received when it was last reported. */
+  reported: number;
+}
+
+/** Counts are reported with each second look: four times a second. */
+const looksPerReport = 2;
+
+/** Sends a message to the main thread. */
+type Post = (reply: ThreadReply, transfer: ArrayBuffer[]) => void;
+
+/** Takes the main thread's requests in order. A fault of one caller closes that caller alone. */
+export class ThreadCallers {
+  readonly #post: Post;
+  readonly #callers = new Map<number, Caller>();
+  readonly #looks = new Subject<void>();
+  #lookCount = 0;
+  #outputs: ThreadOutput[] = [];
+  #reports: MediaReport[] = [];
+  #transfer: ArrayBuffer[] = [];
+  #handling = false;
+  #turnDue = false;
+
+  constructor(post: Post) {
+    this.#post = post;
+  }
+
+  /** Does what is asked and posts what came of it. */
+  handle(request: ThreadRequest): void {
+    this.#handling = true;
+    let batch: ArrayBuffer | null = null;
+    switch (request.kind) {
+      case 'open':
+        this.#open(request);
+        break;
+      case 'packets':
+        batch = request.batch;
+        readBatch(batch, request.byteCount, (ref, packet) => {
+          const caller = this.#callers.get(ref);
+          // Asked before each packet: a withdrawal does not wait until its message is read.
+          if (caller !== undefined && Atomics.load(caller.withdrawn, 0) === 0) caller.packets.next(packet);
+        });
+        break;
+      case 'look':
+        this.#look();
+        break;
+      case 'end':
+        this.#callers.get(request.ref)?.packets.complete();
+        break;
+      case 'discard':
+        this.#close(request.ref, null);
+    }
+    this.#handling = false;
+    this.#endTurn(batch);
+  }
+
+  #open({ ref, track, spec, settings, withdrawn }: OpenRequest): void {
+    const caller: Caller = {
+      ref,
+      packets: new Subject(),
+      counts: createMediaCounts(),
+      levels: createMediaLevels(),
+      clock: new MediaClock(),
+      blocks: new BlockSender(),
+      withdrawn: new Int32Array(withdrawn),
+      subscription: null,
+      reported: 0,
+    };
+    this.#callers.set(ref, caller);
+    const { counts, levels, clock } = caller;
+    try {
+      const decoder = createDecoder(track.codec, settings);
+      const looks$ = this.#looks;
+      caller.subscription = caller.packets
+        .pipe(callerPipeline({ ...settings, track, spec, decoder, counts, levels, clock, looks$ }))
+        .subscribe({
+          next: (output) => {
+            this.#take(caller, output);
+          },
+          error: (error: unknown) => {
+            this.#close(ref, failureOf(error));
+          },
+          complete: () => {
+            this.#close(ref, null);
+          },
+        });
+    } catch (error) {
+      this.#close(ref, failureOf(error));
+    }
+  }
+
+  #take(caller: Caller, output: PipelineOutput): void {
+    const { ref, clock } = caller;
+    const originMs = clock.wallMsOf(0);
+    if (output.kind === 'speech') {
+      const { state, atSample, arrivalMs } = output.change;
+      this.#outputs.push({ kind: 'speech', ref, originMs, change: { state, atSample, arrivalMs } });
+    } else {
+      const { track: _, blocks: own, ...window } = output.window;
+      const blocks = caller.blocks.pack(own);
+      this.#transfer.push(...blocks.fresh);
+      this.#outputs.push({ kind: 'window', ref, originMs, window, blocks });
+    }
+    this.#turnSoon();
+  }
+
+  #look(): void {
+    this.#looks.next();
+    this.#lookCount += 1;
+    if (this.#lookCount % looksPerReport !== 0) return;
+    for (const caller of this.#callers.values()) {
+      const { ref, counts, levels } = caller;
+      if (counts.received === caller.reported) continue;
+      caller.reported = counts.received;
+      this.#reports.push({ ref, counts, levels });
+    }
+  }
+
+  #close(ref: number, failure: Failure | null): void {
+    const caller = this.#callers.get(ref);
+    if (caller === undefined) return;
+    this.#callers.delete(ref);
+    const { counts, levels } = caller;
+    caller.subscription?.unsubscribe();
+    this.#reports.push({ ref, counts, levels });
+    this.#outputs.push({ kind: 'closed', ref, failure });
+    this.#turnSoon();
+  }
+
+  /** What comes by itself, as when a decoder is ready, has no request that it could be the answer to. */
+  #turnSoon(): void {
+    if (this.#handling || this.#turnDue) return;
+    this.#turnDue = true;
+    setImmediate(() => {
+      this.#turnDue = false;
+      this.#endTurn(null);
+    });
+  }
+
+  #endTurn(batch: ArrayBuffer | null): void {
+    const [outputs, reports] = [this.#outputs, this.#reports];
+    if (batch === null && outputs.length === 0 && reports.length === 0) return;
+    const transfer = this.#transfer;
+    const rows = reports.length === 0 ? null : packReports(reports);
+    if (rows !== null) transfer.push(rows.buffer);
+    if (batch !== null) transfer.push(batch);
+    this.#outputs = [];
+    this.#reports = [];
+    this.#transfer = [];
+    this.#post({ kind: 'turn', batch, reports: rows, outputs }, transfer);
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  return { code: isUndertoneError(error) ? error.code : 'UT_MEDIA_FAILED', message: messageOf(error) };
+}
