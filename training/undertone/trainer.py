@@ -20,8 +20,8 @@ from .score import clip_posteriors, score
 from .windows import PAUSE_FRAMES, cut, pad, random_ends
 
 
-# One kernel for all weights where the library has it.
-FUSED = {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
+# One kernel for all weights where the library has it on the CPU.
+FUSED = {"fused": True} if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4) else {}
 
 
 @dataclass
@@ -198,7 +198,8 @@ class Trainer:
                 if not a.dtype.is_floating_point:
                     a.copy_(p)
             floats = [(a, p) for a, p in pairs if a.dtype.is_floating_point]
-            torch._foreach_lerp_([a for a, _ in floats], [p for _, p in floats], 1 - decay)
+            torch._foreach_mul_([a for a, _ in floats], decay)
+            torch._foreach_add_([a for a, _ in floats], [p for _, p in floats], alpha=1 - decay)
 
     def run(self, score_every=10, report=print):
         checkpoint = self.out / "checkpoint.pt"
