@@ -20,10 +20,16 @@ export function calibrate(logits: Float32Array, temperature: number): Posterior 
   return { probabilities: Float32Array.from(weights, (weight) => weight / sum) };
 }
 
-/** What a window weighs in the verdict on its utterance: its share of speech (0 to 1) to the manifest's `verdictPower`. */
-export function verdictWeight(speechRatio: number, power: number): number {
+/** Chosen by the UAR of one run with 10 % of the packets lost in bursts; without loss it changes nothing. */
+const heardPower = 10;
+
+/**
+ * What a window weighs in the verdict on its utterance: its share of speech (0 to 1) to the manifest's `verdictPower`, times the share
+ * of that speech that was heard and not concealed, to the power of 10.
+ */
+export function verdictWeight(window: { readonly speechRatio: number; readonly concealedRatio: number }, power: number): number {
   // A window is only scored where something was heard in it; the least share keeps a mean defined without that.
-  return Math.max(speechRatio, 1e-3) ** power;
+  return Math.max(window.speechRatio, 1e-3) ** power * Math.max(1 - window.concealedRatio, 1e-3) ** heardPower;
 }
 
 /**

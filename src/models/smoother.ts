@@ -98,7 +98,7 @@ export class Smoother {
     const utterance = this.#settle(window);
     if (utterance === null) return null;
     const { probabilities } = posterior;
-    const weight = verdictWeight(window.speechRatio, this.#options.manifest.verdictPower);
+    const weight = verdictWeight(window, this.#options.manifest.verdictPower);
     for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + weight * probability;
     utterance.weight += weight;
     utterance.points += 1;

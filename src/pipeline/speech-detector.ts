@@ -3,6 +3,7 @@ import type { Emit, Processor } from '../processor.ts';
 import type { RawFrame } from './feature-extractor.ts';
 import { melBands, mfccCount } from './mel.ts';
 import type { FeatureFrame } from './types.ts';
+import { UtteranceEdges } from './utterance-edges.ts';
 import { shippedVoiceNetwork } from './voice-model.ts';
 import type { VoiceNetwork } from './voice-network.ts';
 import { pairFrames, VoiceSequence } from './voice-sequence.ts';
@@ -27,7 +28,11 @@ export interface SpeechDetectorOptions {
   readonly network?: VoiceNetwork;
 }
 
-/** What a {@link SpeechDetector} emits: each frame once, in order, and where utterances begin and end. */
+/**
+ * What a {@link SpeechDetector} emits: each frame once, in order, and where utterances begin and end. A change is told when it is
+ * sure, at the place where {@link UtteranceEdges} puts it: a soft start may lie before frames that went out as no speech. These
+ * places rise. Which frames are speech does not depend on them.
+ */
 export type DetectedSpeech =
   | { readonly kind: 'frame'; readonly frame: FeatureFrame }
   | { readonly kind: 'change'; readonly state: 'start' | 'end'; readonly frameIndex: number; readonly arrivalMs: number };
@@ -60,6 +65,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   readonly #network: VoiceNetwork;
   readonly #state: Float32Array;
   readonly #sequence = new VoiceSequence();
+  readonly #edges = new UtteranceEdges();
   readonly #probabilities = new Float32Array(pairFrames);
   readonly #ring: Slot[] = [];
   /** Frames taken in, and frames emitted. */
@@ -86,6 +92,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     slot.probability = 0;
     slot.frame = { ...input, logMel: slot.logMel, mfcc: slot.mfcc, speech: false };
     this.#seen = input.index + 1;
+    this.#edges.take(input.index, input.logMel, input.concealed);
     const pair = this.#sequence.take(input);
     if (pair !== null) {
       if (pair.heard) this.#network.step(pair.inputs, this.#state, this.#probabilities);
@@ -116,8 +123,12 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     // Frames that went out when the caller stalled are judged no more.
     if (index < this.#released || slot === undefined) return;
     slot.probability = slot.frame.concealed ? 0 : probability;
+    this.#edges.judge(index, slot.probability);
     const { offProbability, endProbability, endFrames } = this.#options;
-    if (this.#speaking && slot.probability >= endProbability) this.#lastSure = index;
+    if (this.#speaking && slot.probability >= endProbability) {
+      this.#lastSure = index;
+      this.#edges.sure(index);
+    }
     if (!this.#speaking) this.#begin(index, arrivalMs, emit);
     else if (slot.probability >= offProbability) this.#lastActive = index;
     else if (index - this.#lastActive >= endFrames) this.#end(arrivalMs, emit);
@@ -138,12 +149,12 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     this.#lastActive = index;
     this.#lastSure = index;
     this.#onset = onset;
-    emit({ kind: 'change', state: 'start', frameIndex: onset, arrivalMs });
+    emit({ kind: 'change', state: 'start', frameIndex: this.#edges.start(onset), arrivalMs });
   }
 
   #end(arrivalMs: number, emit: Emit<DetectedSpeech>): void {
     this.#speaking = false;
-    emit({ kind: 'change', state: 'end', frameIndex: this.#lastSure + 1, arrivalMs });
+    emit({ kind: 'change', state: 'end', frameIndex: this.#edges.end(this.#lastSure), arrivalMs });
   }
 
   #releaseBefore(end: number, emit: Emit<DetectedSpeech>): void {

@@ -32,8 +32,10 @@ export interface ClipWindow {
   readonly probabilities: readonly number[];
   /** Speech of the clip that had been heard by the window's end, frames of 10 ms. */
   readonly heardFrames: number;
-  /** Share of the window in which speech was heard. */
+  /** Share of the window that is speech. */
   readonly speechRatio: number;
+  /** Share of that speech that was concealed. */
+  readonly concealedRatio: number;
 }
 
 /** What was heard of a clip. Frames are those of 10 ms in which speech was heard that was not concealed. */
@@ -97,12 +99,13 @@ class Listener {
     this.#heard.at(-1)?.frames.push(index);
   }
 
-  scored({ endSample, probabilities, speechRatio }: Point): void {
+  scored({ endSample, probabilities, speechRatio, concealedRatio }: Point): void {
     const at = this.line.sent.findLastIndex(({ startSample }) => startSample < endSample);
     const lastFrame = (endSample - frameSamples) / hopSamples;
     const heardFrames = this.#heard[at]?.frames.filter((index) => index <= lastFrame).length ?? 0;
     const windows = this.#windows.get(at) ?? [];
-    windows.push({ probabilities: normalised(this.#kept.map((index) => probabilities[index] ?? 0)), heardFrames, speechRatio });
+    const own = normalised(this.#kept.map((index) => probabilities[index] ?? 0));
+    windows.push({ probabilities: own, heardFrames, speechRatio, concealedRatio });
     this.#windows.set(at, windows);
   }
 

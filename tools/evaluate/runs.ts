@@ -112,9 +112,7 @@ export class Runs {
 /** The answer to a clip, as the product gives it of an utterance: from its windows, or from those that `counts` picks. */
 export function verdictOf(heard: Heard, counts: (window: ClipWindow) => boolean = () => true): Verdict {
   const { speaker, sex, truth } = heard;
-  const windows = heard.windows
-    .filter(counts)
-    .map((window) => ({ ...window, weight: verdictWeight(window.speechRatio, heard.verdictPower) }));
+  const windows = heard.windows.filter(counts).map((window) => ({ ...window, weight: verdictWeight(window, heard.verdictPower) }));
   const [first] = windows;
   if (first === undefined) return { speaker, sex, truth, probabilities: null };
   const sums = first.probabilities.map((_, i) =>

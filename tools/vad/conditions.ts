@@ -7,6 +7,7 @@ import { addNoise, whiteNoise, type NoiseSource } from '../evaluate/noise.ts';
 import type { CallCodec } from '../features/condition.ts';
 import { randomOf, shuffled } from '../features/draw.ts';
 import { lineDelaySamples, transmit } from '../features/transmit.ts';
+import { speechLabels } from './labels.ts';
 import { fillPauses } from './room-tone.ts';
 import { layOut } from './track.ts';
 
@@ -26,11 +27,15 @@ export interface Call {
   readonly heard: Float32Array;
   /** Energy's labels, of the clean call's frames. */
   readonly labels: Uint8Array;
+  /** The same with the threshold between speech and room lower and higher by {@link shiftDb}. */
+  readonly shifted: readonly Uint8Array[];
   /** Frames by which what is heard is later than the clean call. */
   readonly delayFrames: number;
 }
 
 const seed = 7;
+/** By this much a label's threshold could as well lie elsewhere, dB. */
+export const shiftDb = 3;
 /** Noise so far below each clip's speech is next to none; the room of each clip goes on through the pauses anyway, dB. */
 const quietRoomDb = 60;
 
@@ -45,6 +50,13 @@ export async function makeCall(folder: string, clips: readonly CorpusClip[], con
   for (const { path } of shuffled(clips, random)) read.push(await samplesOf(await readRecording(join(folder, path))));
   const { samples, labels, spans } = layOut(read, () => Math.round(60 + 100 * random()));
   fillPauses(samples, labels, spans, random);
+  const shifted = [-shiftDb, shiftDb].map((by) => {
+    const own = new Uint8Array(labels.length);
+    spans.forEach(({ startSample }, i) => {
+      own.set(speechLabels(read[i] ?? new Float32Array(), by), startSample / 160);
+    });
+    return own;
+  });
   const noisy = new Float32Array(samples.length);
   const noiseRandom = randomOf(seed, `noise ${name}`);
   let at = 0;
@@ -63,5 +75,5 @@ export async function makeCall(folder: string, clips: readonly CorpusClip[], con
       heard.set(own.subarray(0, Math.max(0, heard.length - startSample)), startSample);
     },
   );
-  return { clean: samples, heard, labels, delayFrames: Math.round(lineDelaySamples(condition.codec) / 160) };
+  return { clean: samples, heard, labels, shifted, delayFrames: Math.round(lineDelaySamples(condition.codec) / 160) };
 }

@@ -1,10 +1,7 @@
 // Where somebody speaks in a clean clip: by its energy over the clip's own floor, frame by frame.
-import { energyFloor, FeatureExtractor } from '../../src/pipeline/feature-extractor.ts';
+import { FeatureExtractor } from '../../src/pipeline/feature-extractor.ts';
+import { levelDb, silenceDb } from '../../src/pipeline/utterance-edges.ts';
 
-/** Bands of about 130 Hz to 6.3 kHz. */
-const firstBand = 2;
-const lastBand = 57;
-const dbPerNeper = 10 / Math.LN10;
 /** The floor is the level that this share of the frames with a signal lies under. */
 const floorShare = 0.1;
 const peakShare = 0.95;
@@ -18,23 +15,18 @@ const rangeDb = 32;
 const gapFrames = 10;
 const islandFrames = 5;
 
-/** Level of a frame, dB (not of full scale). */
-export function levelDb(logMel: Float32Array): number {
-  let energy = 0;
-  for (let band = firstBand; band <= lastBand; band += 1) energy += Math.exp(logMel[band] ?? 0);
-  return dbPerNeper * Math.log(energy);
-}
-
-/** 1 for each frame of speech in a clean clip of one speaker, 16 kHz; frame i begins at sample 160 i. */
-export function speechLabels(samples: Float32Array): Uint8Array {
+/**
+ * 1 for each frame of speech in a clean clip of one speaker, 16 kHz; frame i begins at sample 160 i. With the threshold shifted by
+ * `shiftDb` it shows what of a label hangs on where exactly the threshold lies.
+ */
+export function speechLabels(samples: Float32Array, shiftDb = 0): Uint8Array {
   const levels: number[] = [];
   new FeatureExtractor().process({ startSample: 0, samples, concealed: false, arrivalMs: 0 }, ({ logMel }) => levels.push(levelDb(logMel)));
-  const silenceDb = dbPerNeper * Math.log(energyFloor * (lastBand - firstBand + 1)) + 1;
   const sorted = levels.filter((level) => level > silenceDb).toSorted((a, b) => a - b);
   const floorDb = sorted[Math.floor(floorShare * sorted.length)] ?? silenceDb;
   const peakDb = sorted[Math.floor(peakShare * sorted.length)] ?? silenceDb;
   const riseDb = Math.max(leastRiseDb, Math.min(mostRiseDb, riseShare * (peakDb - floorDb)));
-  const thresholdDb = Math.max(floorDb + riseDb, peakDb - rangeDb);
+  const thresholdDb = Math.max(floorDb + riseDb, peakDb - rangeDb) + shiftDb;
   const labels = Uint8Array.from(levels, (level) => (level > thresholdDb ? 1 : 0));
   // Crumbs go first, so that they bridge no gap; what a word leaves in pieces is joined before short pieces are dropped.
   dropRuns(labels, 1, 2);

@@ -4,13 +4,13 @@ import { messageOf } from '../../src/errors.ts';
 import { readCorpus, type CorpusClip } from '../corpus/corpus.ts';
 import { recordedNoise, whiteNoise } from '../evaluate/noise.ts';
 import { describeMachine, format, type BenchmarkResult } from '../bench/report.ts';
-import { makeCall, quiet, type Call, type Condition } from './conditions.ts';
+import { makeCall, quiet, shiftDb, type Call, type Condition } from './conditions.ts';
 import { measureCost } from './cost.ts';
 import { endFrames, framesOf, hearLevel, hearOurs, hearSilero, hearSnr, type Heard } from './listeners.ts';
 import { measureNobody } from './nobody.ts';
 import { areaUnderRoc, pooled, recallAt, type Judged } from './roc.ts';
 import { Silero } from './silero.ts';
-import { compareUtterances, utterancesOf, type UtteranceErrors } from './utterances.ts';
+import { compareUtterances, utterancesOf, type Utterance, type UtteranceErrors } from './utterances.ts';
 
 const usage = `Usage: npm run measure:vad -- --data CREMA-D [--unseen RAVDESS] [--noise ESC-10] [--clips N] [--only CONDITION]
 
@@ -114,6 +114,9 @@ interface Tables {
     readonly errors: readonly UtteranceErrors[];
     /** Of the utterances alone whose start both labellings put at one place. */
     readonly agreed: readonly UtteranceErrors[];
+    /** Of those whose start, and of those whose end, stays where it is when the label's threshold is shifted. */
+    readonly sharpStart: readonly UtteranceErrors[];
+    readonly sharpEnd: readonly UtteranceErrors[];
   }[];
 }
 
@@ -150,6 +153,14 @@ async function measurePlan({ corpus, folder, speakers, condition }: Plan, silero
     const starts = cleanSaid[i]?.utterances?.map(({ start }) => start + delay) ?? [];
     return own.filter(({ start }) => starts.some((other) => Math.abs(other - start) <= nearFrames));
   });
+  const shifted = calls.map(({ shifted: own, delayFrames }, i) =>
+    own.map((labels) => utterancesOf(delayed(labels.subarray(0, counts[i]), delayFrames), endFrames)),
+  );
+  const sharp = (edge: 'start' | 'end'): Utterance[][] =>
+    labelled.map((own, i) => own.filter((utterance) => (shifted[i] ?? []).every((others) => isNear(utterance, others, edge))));
+  const [sharpStarts, sharpEnds] = [sharp('start'), sharp('end')];
+  const compared = (heard: readonly Heard[], chosen: readonly (readonly Utterance[])[]): UtteranceErrors[] =>
+    heard.flatMap(({ utterances }, i) => (utterances === null ? [] : [compareUtterances(chosen[i] ?? [], utterances)]));
   let agreeing = 0;
   energy.forEach((labels, i) => labels.forEach((label, at) => (agreeing += label === clean[i]?.[at] ? 1 : 0)));
   return {
@@ -159,10 +170,16 @@ async function measurePlan({ corpus, folder, speakers, condition }: Plan, silero
       name,
       byEnergy: judged(heard, energy),
       bySilero: judged(heard, clean),
-      errors: heard.flatMap(({ utterances }, i) => (utterances === null ? [] : [compareUtterances(labelled[i] ?? [], utterances)])),
-      agreed: heard.flatMap(({ utterances }, i) => (utterances === null ? [] : [compareUtterances(agreed[i] ?? [], utterances)])),
+      errors: compared(heard, labelled),
+      agreed: compared(heard, agreed),
+      sharpStart: compared(heard, sharpStarts),
+      sharpEnd: compared(heard, sharpEnds),
     })),
   };
+}
+
+function isNear(utterance: Utterance, others: readonly Utterance[], edge: 'start' | 'end'): boolean {
+  return others.some((other) => Math.abs(other[edge] - utterance[edge]) <= nearFrames);
 }
 
 function delayed(labels: Uint8Array, frames: number): Uint8Array {
@@ -186,7 +203,7 @@ function tablesOf(results: readonly Tables[]): BenchmarkResult[] {
   const utterances = results.flatMap(({ name, detectors }) =>
     detectors
       .filter(({ errors }) => errors.length > 0)
-      .map(({ name: detector, errors, agreed }) => ({ call: name, detector, ...utteranceRow(errors, agreed) })),
+      .map((detected) => ({ call: name, detector: detected.name, ...utteranceRow(detected) })),
   );
   return [
     {
@@ -199,15 +216,18 @@ function tablesOf(results: readonly Tables[]): BenchmarkResult[] {
       name: 'utterances',
       about:
         `Start and end against the labels by energy, gaps under ${String(10 * endFrames)} ms closed; ms, late is positive. ` +
-        'Labels agree where Silero, on the clean call, begins within 60 ms of the same place.',
+        'Labels agree where Silero, on the clean call, begins within 60 ms of the same place. ' +
+        `An edge is sharp where the label's moves by no more than 60 ms if its threshold is ${String(shiftDb)} dB lower or higher.`,
       rows: utterances,
       failures: [],
     },
   ];
 }
 
-function utteranceRow(errors: readonly UtteranceErrors[], agreed: readonly UtteranceErrors[]): Record<string, string> {
-  const [all, sure] = [summed(errors), summed(agreed)];
+function utteranceRow(detected: Tables['detectors'][number]): Record<string, string> {
+  const [all, sure] = [summed(detected.errors), summed(detected.agreed)];
+  const [sharpStart, sharpEnd] = [summed(detected.sharpStart), summed(detected.sharpEnd)];
+  const ofAll = (found: readonly number[], { missed }: UtteranceErrors): string => `of ${String(found.length + missed)}`;
   const at = (sorted: readonly number[], share: number): string => String(10 * (sorted[Math.floor(share * (sorted.length - 1))] ?? NaN));
   const near = (found: readonly number[], { missed }: UtteranceErrors): string =>
     (found.filter((error) => Math.abs(error) <= nearFrames).length / (found.length + missed)).toFixed(2);
@@ -216,9 +236,11 @@ function utteranceRow(errors: readonly UtteranceErrors[], agreed: readonly Utter
     'start 10, 50, 90 %': spread(all.starts),
     'within 60 ms': near(all.starts, all),
     'if labels agree': near(sure.starts, sure),
+    'if sharp': `${near(sharpStart.starts, sharpStart)} ${ofAll(sharpStart.starts, sharpStart)}`,
     'end 10, 50, 90 %': spread(all.ends),
     'within 60 ms ': near(all.ends, all),
     'if labels agree ': near(sure.ends, sure),
+    'if sharp ': `${near(sharpEnd.ends, sharpEnd)} ${ofAll(sharpEnd.ends, sharpEnd)}`,
     missed: `${String(all.missed)} of ${String(all.starts.length + all.missed)}`,
     'missed if labels agree': `${String(sure.missed)} of ${String(sure.starts.length + sure.missed)}`,
     invented: String(all.invented),

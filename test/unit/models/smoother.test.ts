@@ -222,6 +222,38 @@ describe('Smoother segments', () => {
     expect(segment?.points).toBe(2);
   });
 
+  it('weighs a window less, the more of its speech was concealed, also without weights by speech', () => {
+    const said: readonly [hop: number, concealedRatio: number, fear: number][] = [
+      [1, 0.2, 0.9],
+      [2, 0, 0.2],
+    ];
+    for (const verdictPower of [0, 6]) {
+      const target = new Smoother({ manifest: { ...tinyManifest, verdictPower, verdictTemperature: 1 }, track: track('a') });
+      target.speech(start(0));
+      for (const [hop, concealedRatio, fear] of said) {
+        const { window, posterior: its } = scored(hop, posterior({ fear }));
+        target.submitted(window);
+        target.scored({ window: { ...window, concealedRatio }, posterior: its });
+      }
+      target.speech(end(3));
+      const [segment] = target.takeSegments();
+      const weight = 0.8 ** 10;
+      expect(segment?.probabilities[tinyManifest.labels.indexOf('fear')]).toBeCloseTo((weight * 0.9 + 0.2) / (1 + weight), 6);
+      // How much was made up is told as it is.
+      expect(segment?.concealedRatio).toBeCloseTo(0.1, 9);
+    }
+  });
+
+  it('gives a verdict on nothing but concealed speech', () => {
+    const target = smoother();
+    target.speech(start(0));
+    const { window, posterior: its } = scored(1, posterior({ fear: 0.7 }));
+    target.submitted(window);
+    target.scored({ window: { ...window, concealedRatio: 1 }, posterior: its });
+    target.speech(end(2));
+    expect(target.takeSegments()).toMatchObject([{ label: 'fear', concealedRatio: 1 }]);
+  });
+
   it('waits for windows of the utterance that are still under way, scored or lost', () => {
     const target = smoother();
     target.speech(start(0));

@@ -33,7 +33,12 @@ function heardClip(speaker: string, truth: number, windows: readonly (readonly [
   return {
     ...{ path: `${speaker}-${truth}`, speaker, sex: '', truth, model: 'm', uncertainBelow: 0.7, framesBefore: 0 },
     ...{ verdictTemperature: 1, verdictPower: 0 },
-    windows: windows.map(([heardFrames, p]) => ({ heardFrames, speechRatio: heardFrames / 240, probabilities: [p, 1 - p] })),
+    windows: windows.map(([heardFrames, p]) => ({
+      heardFrames,
+      speechRatio: heardFrames / 240,
+      concealedRatio: 0,
+      probabilities: [p, 1 - p],
+    })),
   };
 }
 
