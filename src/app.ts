@@ -84,8 +84,8 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
 
     const { batching, smoothing, model } = config;
     const modelDir = isAbsolute(model.dir) ? model.dir : join(projectDir, model.dir);
-    const { engine, threads } = model;
-    const emotion = await EmotionService.open({ modelDir, engine, threads, batching, smoothing, logger, metrics });
+    const { engine, threads, precision } = model;
+    const emotion = await EmotionService.open({ modelDir, engine, threads, precision, batching, smoothing, logger, metrics });
     closers.push(() => emotion.close());
     await pipelines.started();
 

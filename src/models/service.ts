@@ -8,7 +8,7 @@ import type { FeatureWindow, FrontEndSpec, SpeechChange } from '../pipeline/type
 import { BatcherPool, type BatcherPoolOptions } from './batcher-pool.ts';
 import type { BatchingOptions, LostFate } from './batcher.ts';
 import { GapTracker } from './gap-tracker.ts';
-import { loadEngines, type EngineName } from './load-engine.ts';
+import { loadEngines, type EngineName, type LoadEngineOptions } from './load-engine.ts';
 import { frontEndSpec, loadManifest, type LoadedModel } from './manifest.ts';
 import { Smoother, type SmoothingOptions } from './smoother.ts';
 import type { EmotionOutput, Engine, Gap, ModelManifest, ScoredWindow } from './types.ts';
@@ -35,6 +35,8 @@ export interface EmotionServiceOptions extends CommonOptions {
   readonly threads?: number;
   /** Threads that one session may use within an operator. @default 1 */
   readonly intraOpNumThreads?: number;
+  /** What the CPU engine runs the head in. @default 'int8' */
+  readonly precision?: LoadEngineOptions['precision'];
 }
 
 /** Options of the constructor of {@link EmotionService}: parts that are loaded already. The service owns the engines. */
@@ -103,11 +105,11 @@ export class EmotionService {
 
   /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
-    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, ...common } = options;
+    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int8', ...common } = options;
     const model = await loadManifest(modelDir);
     const maxBatch = options.batching?.maxBatch;
     const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };
-    const engines = await loadEngines({ model, name, ...sizes, logger: options.logger });
+    const engines = await loadEngines({ model, name, precision, ...sizes, logger: options.logger });
     return new EmotionService({ ...common, model, engines });
   }
 
