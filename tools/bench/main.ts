@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureEngines } from './engines.ts';
+import { measureInstead } from './instead.ts';
 import { measureInference } from './inference.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
@@ -20,6 +21,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   inference: measureInference,
   engines: measureEngines,
   streaming: measureStreaming,
+  instead: measureInstead,
   memory: measureMemory,
   latency: measureLatency,
   threads: measureThreads,

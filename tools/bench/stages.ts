@@ -12,6 +12,7 @@ import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-d
 import type { FrontEndSpec, PcmChunk, PlayoutItem, RtpPacket } from '../../src/pipeline/types.ts';
 import { WindowAssembler } from '../../src/pipeline/window-assembler.ts';
 import type { RawRtp } from '../../src/sfu/types.ts';
+import { meydaVariant } from './meyda.ts';
 import { timeNative } from './native.ts';
 import { plainFeatures } from './plain-features.ts';
 import { callersCodec, PlainPipeline, plainTrack } from './plain-pipeline.ts';
@@ -58,7 +59,8 @@ export async function measureStages(): Promise<BenchmarkResult> {
   const scipy = await startScipy(inputs.samples);
   const running: Running = { packets: new Subject(), subscription: Subscription.EMPTY };
   const variants = [...stageVariants(inputs, frontEnd, decoder), ...wholeVariants(inputs, frontEnd, decoder, running)];
-  if (scipy !== null) variants.push({ name: 'log-mel + MFCC, SciPy, all frames at once', units: scipy.frames, run: () => scipy.round() });
+  variants.push(meydaVariant(inputs.samples));
+  if (scipy !== null) variants.push({ name: 'log-mel + MFCC, SciPy, all frames at once', units: scipy.units, run: () => scipy.round() });
   const timings = await compare(variants, rounds);
   scipy?.close();
   const native = await timeNative(
