@@ -115,6 +115,9 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   }
 }
 
+/** Features, then the mask, in one buffer of its own: it can be handed to another thread as it is. */
 function emptyBlock(frames: number): FeatureBlock {
-  return { features: new Float32Array(frames * featureCount), mask: new Float32Array(frames) };
+  const values = new Float32Array(frames * (featureCount + 1));
+  const maskStart = frames * featureCount;
+  return { features: values.subarray(0, maskStart), mask: values.subarray(maskStart) };
 }
