@@ -102,6 +102,18 @@ const smoothing = z.strictObject({
   switchPoints: z.int().min(1).max(20).default(3).describe('See leadMargin.'),
 });
 
+const overload = z.strictObject({
+  enabled: z.boolean().default(true).describe('Whether less is measured where there is more to do than the machine can.'),
+  lateMs: z
+    .number()
+    .min(50)
+    .max(5000)
+    .default(300)
+    .describe('Lag from which a thread does not keep up, and, beyond batching.maxQueueMs, age at which a window is scored late, ms.'),
+  calmMs: z.number().min(500).max(600_000).default(5000).describe('How long it must have been calm for each step back, ms.'),
+  turnMs: z.number().min(500).max(60_000).default(4000).describe('How long a caller waits at a time where a wider hop is not enough, ms.'),
+});
+
 const timeline = z.strictObject({
   store: z.enum(['memory', 'redis']).default('memory').describe('Where timelines are kept; redis joins several nodes.'),
   redisUrl: z
@@ -137,6 +149,7 @@ export const configSchema = z.strictObject({
   pipeline: pipeline.prefault({}),
   batching: batching.prefault({}),
   smoothing: smoothing.prefault({}),
+  overload: overload.prefault({}),
   timeline: timeline.prefault({}),
   demo: demo.prefault({}),
   log: log.prefault({}),

@@ -9,6 +9,7 @@ import { BatcherPool, type BatcherPoolOptions } from './batcher-pool.ts';
 import type { BatchingOptions, LostFate } from './batcher.ts';
 import { GapTracker } from './gap-tracker.ts';
 import { loadEngines, type EngineName, type LoadEngineOptions } from './load-engine.ts';
+import { LoadMeter, type WindowPressure } from './load-meter.ts';
 import { frontEndSpec, loadManifest, type LoadedModel } from './manifest.ts';
 import { Smoother, type SmoothingOptions } from './smoother.ts';
 import type { EmotionOutput, Engine, Gap, ModelManifest, ScoredWindow } from './types.ts';
@@ -23,6 +24,8 @@ interface CommonOptions {
   readonly metrics?: NonNullable<BatcherPoolOptions['metrics']> & Partial<Pick<Metrics, 'inferenceThreads'>>;
   readonly batching?: BatchingOptions;
   readonly smoothing?: SmoothingOptions;
+  /** Age of a window at its score from which it counts as late in {@link EmotionService.takePressure}, ms. @default 320 */
+  readonly lateMs?: number;
 }
 
 /** Options of {@link EmotionService.open}. */
@@ -57,6 +60,7 @@ interface Entry {
 /** Time that windows with the engine get to come back when the service closes, ms. */
 const drainMs = 500;
 const errorLogIntervalMs = 1000;
+const defaultLateMs = 320;
 
 /** Scores windows of all tracks in shared batches, and smooths each track by itself. */
 export class EmotionService {
@@ -70,6 +74,7 @@ export class EmotionService {
   readonly #smoothing: SmoothingOptions;
   readonly #tracks = new Map<string, Entry>();
   readonly #outputs = new Subject<EmotionOutput>();
+  readonly #meter: LoadMeter;
   #lastErrorLogMs = -Infinity;
   #closing: Promise<void> | undefined;
 
@@ -77,13 +82,19 @@ export class EmotionService {
   readonly outputs$: Observable<EmotionOutput> = this.#outputs.asObservable();
 
   constructor(parts: EmotionServiceParts) {
-    const { model, engines, logger, clock = systemClock, metrics, batching, smoothing = {} } = parts;
+    const { model, engines, logger, clock = systemClock, metrics, batching, smoothing = {}, lateMs = defaultLateMs } = parts;
     this.manifest = model.manifest;
     this.frontEnd = frontEndSpec(model.manifest);
     this.#engines = engines;
     this.#logger = logger;
     this.#clock = clock;
     this.#smoothing = smoothing;
+    this.#meter = new LoadMeter({
+      lateMs,
+      busyMs: () => this.#batchers.busyMs,
+      oldestArrivalMs: () => this.#batchers.oldestArrivalMs,
+      nowMs: clock.nowMs(),
+    });
     for (const { name } of engines) metrics?.inferenceThreads?.inc({ engine: name });
     this.#batchers = new BatcherPool({
       ...batching,
@@ -101,6 +112,11 @@ export class EmotionService {
         this.#logError(error);
       },
     });
+  }
+
+  /** How windows fared since the last reading. */
+  takePressure(): WindowPressure {
+    return this.#meter.take(this.#clock.nowMs());
   }
 
   /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
@@ -136,7 +152,7 @@ export class EmotionService {
     }
     const { manifest } = this;
     const smoother = new Smoother({ ...this.#smoothing, manifest, track });
-    const gaps = new GapTracker({ hopSamples: manifest.hopFrames * manifest.hopSamples });
+    const gaps = new GapTracker({ frameSamples: manifest.hopSamples });
     this.#tracks.set(trackId, { track, smoother, gaps, closing: null });
   }
 
@@ -208,6 +224,7 @@ export class EmotionService {
   }
 
   #scored(scored: ScoredWindow): void {
+    this.#meter.scored(this.#clock.nowMs() - scored.window.arrivalMs);
     const entry = this.#tracks.get(scored.window.track.trackId);
     if (entry === undefined) return;
     const point = entry.smoother.scored(scored);
@@ -220,6 +237,7 @@ export class EmotionService {
   }
 
   #lost(window: ScoredWindow['window'], fate: LostFate): void {
+    this.#meter.lost(fate);
     const entry = this.#tracks.get(window.track.trackId);
     if (entry === undefined) return;
     if (entry.smoother.lost(window)) this.#emitGap(entry, entry.gaps.lost(window, fate));

@@ -104,7 +104,7 @@ export interface Point {
   readonly label: string;
   /** Smoothed probability of the class that hysteresis holds, 0 to 1; below `uncertainBelow` the label is `uncertain`. */
   readonly confidence: number;
-  /** Media between this point and the last one of the utterance; the manifest's hop for the first. Wider under overload. */
+  /** The hop between windows that was in force: the manifest's, or a multiple of it under overload. */
   readonly hopSamples: number;
   /** Smoothed class probabilities in label order. */
   readonly probabilities: Float32Array;
@@ -125,6 +125,8 @@ export interface Segment {
   readonly points: number;
   /** Mean over those windows. */
   readonly concealedRatio: number;
+  /** The widest hop that was in force over those windows. */
+  readonly hopSamples: number;
 }
 
 /** Media of an utterance that should have been scored and was not. Several lost windows in a row make one gap. */
