@@ -104,7 +104,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     const { hopFrames } = this.#spec;
     const { features, mask } = (this.#open ??= emptyBlock(hopFrames));
     const row = frame.index % hopFrames;
-    this.#normalizer.normalize(frame.logMel, frame.mfcc, features.subarray(row * featureCount, (row + 1) * featureCount));
+    this.#normalizer.normalize(frame.logMel, frame.mfcc, features, row * featureCount);
     mask[row] = 1;
   }
 

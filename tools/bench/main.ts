@@ -12,9 +12,11 @@ import { measureSkip } from './skip.ts';
 import { measureStages } from './stages.ts';
 import { measureStreaming } from './streaming.ts';
 import { measureThreads } from './threads.ts';
+import { measureTurns } from './turns.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
+  turns: measureTurns,
   skip: measureSkip,
   opus: measureOpus,
   loss: measureLoss,

@@ -29,8 +29,8 @@ const plainFrames = 300;
 const maxDifference = 1e-3;
 
 /** The whole way from a packet to its features, without and with voice activity, and what each may cost, us a packet. */
-const toFeatures = { name: 'packet to features', limitUs: 40 };
-const toSpeech = { name: 'packet to features and voice activity', limitUs: 60 };
+const toFeatures = { name: 'packet to features', limitUs: 25 };
+const toSpeech = { name: 'packet to features and voice activity', limitUs: 30 };
 
 /** What goes into each stage: what the stage before made of the same speech. */
 interface Inputs {
