@@ -10,6 +10,7 @@ import { measureLoss, measureOpus } from './opus.ts';
 import { measureMemory } from './memory.ts';
 import { measureSkip } from './skip.ts';
 import { measureStages } from './stages.ts';
+import { measureStore } from './store.ts';
 import { measureStreaming } from './streaming.ts';
 import { measureThreads } from './threads.ts';
 import { measureTurns } from './turns.ts';
@@ -25,6 +26,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   streaming: measureStreaming,
   instead: measureInstead,
   memory: measureMemory,
+  store: measureStore,
   latency: measureLatency,
   threads: measureThreads,
 };
