@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { logLevels } from '../src/log.ts';
 import { defaultOpusLibrary } from '../src/pipeline/opus-codec.ts';
-import { engineNames } from '../src/models/engine-entry.ts';
+import { engineNames, precisions } from '../src/models/engine-entry.ts';
 import { opusLibraries } from '../src/pipeline/opus-engine.ts';
 
 const port = z.int().min(0).max(65_535);
@@ -50,6 +50,10 @@ const model = z.strictObject({
     .default('auto')
     .describe('Inference engine; auto takes the first that this machine can run, the CPU at last. See docs/gpu.md.'),
   threads: z.int().min(1).max(64).default(1).describe('Inference sessions, each in a thread of its own.'),
+  precision: z
+    .enum(precisions)
+    .default('int8')
+    .describe('What the CPU engine runs the BiLSTM in; int8 takes half the time and moves a probability by about 0.001. See docs/gpu.md.'),
 });
 
 const pipeline = z
@@ -87,7 +91,7 @@ const pipeline = z
 
 const batching = z.strictObject({
   maxBatch: z.int().min(1).max(256).default(8).describe('Windows in a batch, at most.'),
-  maxQueueMs: z.number().min(0).max(1000).default(20).describe('How long a window waits for its batch to fill, ms.'),
+  maxQueueMs: z.number().min(0).max(1000).default(10).describe('How long a window waits for its batch to fill, ms.'),
   maxAgeMs: z.number().min(50).max(60_000).default(2000).describe('Age at which a window is dropped instead of scored, ms.'),
 });
 
@@ -96,6 +100,18 @@ const smoothing = z.strictObject({
   switchMargin: z.number().min(0).max(1).default(0.2).describe('Lead in probability with which a class takes over at once.'),
   leadMargin: z.number().min(0).max(1).default(0.05).describe('Lead with which it takes over after switchPoints points in a row.'),
   switchPoints: z.int().min(1).max(20).default(3).describe('See leadMargin.'),
+});
+
+const overload = z.strictObject({
+  enabled: z.boolean().default(true).describe('Whether less is measured where there is more to do than the machine can.'),
+  lateMs: z
+    .number()
+    .min(50)
+    .max(5000)
+    .default(300)
+    .describe('Lag from which a thread does not keep up, and, beyond batching.maxQueueMs, age at which a window is scored late, ms.'),
+  calmMs: z.number().min(500).max(600_000).default(5000).describe('How long it must have been calm for each step back, ms.'),
+  turnMs: z.number().min(500).max(60_000).default(4000).describe('How long a caller waits at a time where a wider hop is not enough, ms.'),
 });
 
 const timeline = z.strictObject({
@@ -133,6 +149,7 @@ export const configSchema = z.strictObject({
   pipeline: pipeline.prefault({}),
   batching: batching.prefault({}),
   smoothing: smoothing.prefault({}),
+  overload: overload.prefault({}),
   timeline: timeline.prefault({}),
   demo: demo.prefault({}),
   log: log.prefault({}),

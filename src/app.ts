@@ -17,6 +17,7 @@ import { Measurement } from './measurement.ts';
 import { MediaMeter } from './media-meter.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { EmotionService } from './models/service.ts';
+import { Overload } from './overload/overload.ts';
 import { createPipelines } from './pipeline/pipelines.ts';
 import { createPolicy } from './policy/policy.ts';
 import { addProcessMetrics } from './process-metrics.ts';
@@ -82,10 +83,12 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
     closers.push(() => pipelines.close());
 
-    const { batching, smoothing, model } = config;
+    const { batching, smoothing, model, overload: overloadSettings } = config;
+    const lateMs = overloadSettings.lateMs + batching.maxQueueMs;
     const modelDir = isAbsolute(model.dir) ? model.dir : join(projectDir, model.dir);
-    const { engine, threads } = model;
-    const emotion = await EmotionService.open({ modelDir, engine, threads, batching, smoothing, logger, metrics });
+    const { engine, threads, precision } = model;
+    const scoring = { batching, smoothing, lateMs, logger, metrics };
+    const emotion = await EmotionService.open({ modelDir, engine, threads, precision, ...scoring });
     closers.push(() => emotion.close());
     await pipelines.started();
 
@@ -127,7 +130,8 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const openCall = gateway.openCall.bind(gateway);
     const audio = { ...pipeline, playoutDelay: { minDelayMs, maxDelayMs } };
     const meter = new MediaMeter(metrics);
-    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, audio, pipelines });
+    const overload = new Overload({ ...overloadSettings, emotion, pipelines, metrics, logger, clock: systemClock });
+    const measurement = new Measurement({ emotion, openCall, meter, clock: systemClock, logger, audio, pipelines, overload });
     sfu.events$.subscribe((event) => {
       measurement.handle(event);
     });
@@ -136,6 +140,10 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
       () => gateway.close(),
       () => measurement.close(),
       () => sfu.close(),
+      () => {
+        overload.close();
+        return Promise.resolve();
+      },
     );
 
     const server = createServer((request, response) => {

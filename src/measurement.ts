@@ -10,6 +10,7 @@ import type { AudioReceiverSettings } from './pipeline/audio-receiver.ts';
 import { createMediaCounts, createMediaLevels } from './pipeline/media-counts.ts';
 import { mainThreadPipelines, type CallerPipelines, type OpenedCaller } from './pipeline/pipelines.ts';
 import { sampleRateHz, type CallerOutput } from './pipeline/types.ts';
+import type { Overload } from './overload/overload.ts';
 import type { Timeline } from './gateway/timeline.ts';
 import type { CallSummary } from './gateway/types.ts';
 import type { SfuEvent } from './sfu/events.ts';
@@ -32,6 +33,8 @@ export interface MeasurementOptions {
   readonly audio?: AudioSettings | undefined;
   /** Where callers' audio is worked on; the owner closes it after this. @default in this thread */
   readonly pipelines?: CallerPipelines | undefined;
+  /** Who decides what is left out when there is too much to do; the owner closes it. @default nobody, and nothing is */
+  readonly overload?: Pick<Overload, 'join' | 'speech' | 'leave'> | undefined;
 }
 
 interface MeasuredCall {
@@ -126,7 +129,7 @@ export class Measurement {
   }
 
   #open(tap: AudioTap): void {
-    const { emotion, logger, meter, audio = {}, pipelines = mainThreadPipelines } = this.#options;
+    const { emotion, logger, meter, audio = {}, pipelines = mainThreadPipelines, overload } = this.#options;
     const { track } = tap;
     const call = this.#calls.get(track.callId);
     if (call === undefined) return;
@@ -135,8 +138,13 @@ export class Measurement {
     const onClosed = (): void => {
       meter.remove(track.trackId);
     };
+    const { participantId } = track;
     try {
-      const { pipeline, clock } = pipelines.open({ ...audio, track, spec: emotion.frontEnd, counts, levels, onClosed });
+      const pace = overload?.join(track.trackId, (fromUnixMs, toUnixMs) => {
+        const [startMs, atMs] = [callMs(call, fromUnixMs), callMs(call, toUnixMs)];
+        call.timeline.write({ type: 'gap', atMs, startMs, participantId, reason: 'waiting' });
+      });
+      const { pipeline, clock } = pipelines.open({ ...audio, track, spec: emotion.frontEnd, counts, levels, pace, onClosed });
       const measured: MeasuredTrack = { call, track, clock, subscription: null, heard: heard.promise };
       emotion.openTrack(track);
       this.#tracks.set(track.trackId, measured);
@@ -147,7 +155,6 @@ export class Measurement {
         },
         error: (error: unknown) => {
           logger.error({ trackId: track.trackId, reason: messageOf(error) }, 'a track failed and is measured no longer');
-          const { participantId } = track;
           call.timeline.write({ type: 'gap', atMs: this.#atMs(call), startMs: this.#atMs(call), participantId, reason: 'media' });
           heard.resolve(undefined);
           tap.close('error');
@@ -167,7 +174,8 @@ export class Measurement {
   #close(track: TrackInfo, reason: ClosedReason): void {
     const measured = this.#tracks.get(track.trackId);
     if (measured === undefined) return;
-    const { emotion } = this.#options;
+    const { emotion, overload } = this.#options;
+    overload?.leave(track.trackId, { tell: reason === 'source' });
     if (reason !== 'source') {
       measured.subscription?.unsubscribe();
       void emotion.closeTrack(track.trackId, { discard: true });
@@ -189,7 +197,7 @@ export class Measurement {
   }
 
   #take(measured: MeasuredTrack, output: CallerOutput): void {
-    const { emotion } = this.#options;
+    const { emotion, overload } = this.#options;
     if (output.kind === 'window') {
       emotion.submit(output.window);
       return;
@@ -201,6 +209,7 @@ export class Measurement {
       return;
     }
     const { change } = output;
+    overload?.speech(measured.track.trackId, change.state);
     measured.call.timeline.write({ type: 'speech', atMs: mediaMs(measured, change.atSample), participantId, state: change.state });
     emotion.speech(change);
   }
@@ -221,7 +230,8 @@ export class Measurement {
     const unreliable = concealedRatio > (this.#options.audio?.unreliableAbove ?? defaultUnreliableAbove);
     const said = { label, confidence, probabilities: byLabel(labels, probabilities), concealedRatio, unreliable };
     if (output.kind === 'segment') {
-      timeline.write({ type: 'segment', ...base, ...said, points: output.segment.points });
+      const { points, hopSamples } = output.segment;
+      timeline.write({ type: 'segment', ...base, ...said, points, hopMs: hopSamples / samplesPerMs });
       return;
     }
     const { speechRatio, hopSamples, arrivalMs } = output.point;
@@ -259,12 +269,16 @@ export class Measurement {
   }
 
   #atMs(call: MeasuredCall): number {
-    return Math.max(0, Math.round(this.#options.clock.nowMs() - call.openedAtUnixMs));
+    return callMs(call, this.#options.clock.nowMs());
   }
 }
 
+function callMs(call: MeasuredCall, unixMs: number): number {
+  return Math.max(0, Math.round(unixMs - call.openedAtUnixMs));
+}
+
 function mediaMs(measured: MeasuredTrack, sample: number): number {
-  return Math.max(0, Math.round(measured.clock.wallMsOf(sample) - measured.call.openedAtUnixMs));
+  return callMs(measured.call, measured.clock.wallMsOf(sample));
 }
 
 function byLabel(labels: readonly string[], probabilities: Float32Array): Record<string, number> {

@@ -90,7 +90,7 @@ export function createMetrics() {
     /** From a window's last packet to its batch's start. */
     queueMs: new Histogram({
       name: 'undertone_queue_ms',
-      help: 'Time a window waits for its batch, ms',
+      help: "From a window's last packet to its batch, ms",
       buckets: latencyBucketsMs,
       registers,
     }),
@@ -101,6 +101,21 @@ export function createMetrics() {
       name: 'undertone_inference_threads',
       help: 'Inference threads by the engine in force',
       labelNames: ['engine'] as const,
+      registers,
+    }),
+    /** The hop between windows that is in force. */
+    hopMs: new Gauge({ name: 'undertone_hop_ms', help: 'The hop between windows that is in force, ms', registers }),
+    /** Steps by which more was left out, or less. */
+    hopChanges: new Counter({
+      name: 'undertone_overload_steps_total',
+      help: 'Steps by which the hop widened or callers were made to wait (up), and back (down)',
+      labelNames: ['direction'] as const,
+      registers,
+    }),
+    /** Callers who wait. */
+    callersWaiting: new Gauge({
+      name: 'undertone_callers_waiting',
+      help: 'Callers who are not measured for now, because there is more to do than the machine can',
       registers,
     }),
     /** From the arrival of a window's last packet to its event written to the timeline. */

@@ -7,6 +7,7 @@ import { MediaMeter } from './media-meter.ts';
 import { Measurement, type AudioSettings } from './measurement.ts';
 import type { Metrics } from './metrics.ts';
 import type { EmotionService } from './models/service.ts';
+import { Overload, type OverloadSettings } from './overload/overload.ts';
 import { createPipelines, type CallerPipelines, type PipelineWorkers } from './pipeline/pipelines.ts';
 import type { CallClosedReason } from './sfu/events.ts';
 import type { HostRouter } from './sfu/host.ts';
@@ -28,6 +29,8 @@ export interface UndertoneOptions {
   readonly audio?: AudioSettings;
   /** Threads that decode callers and hear their speech, for the plugin alone. @default 0: the thread that the plugin runs in */
   readonly pipelineWorkers?: PipelineWorkers;
+  /** When less is measured because there is too much to do. */
+  readonly overload?: OverloadSettings;
 }
 
 /** One of the host's calls. */
@@ -54,15 +57,18 @@ export class Undertone {
   readonly #taps: TapManager;
   readonly #measurement: Measurement;
   readonly #pipelines: CallerPipelines;
+  readonly #overload: Overload;
   readonly #clock: Clock;
   readonly #open = new Set<AttachedCall>();
   #closed: Promise<void> | undefined;
 
   constructor(options: UndertoneOptions) {
-    const { emotion, gateway, decide, metrics, logger = createLogger('silent'), clock = systemClock, audio, pipelineWorkers = 0 } = options;
+    const { emotion, gateway, decide, metrics, logger = createLogger('silent'), clock = systemClock } = options;
+    const { audio, pipelineWorkers = 0, overload } = options;
     this.#clock = clock;
     this.#taps = new TapManager({ decide, clock });
     this.#pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
+    this.#overload = new Overload({ ...overload, emotion, pipelines: this.#pipelines, metrics, logger, clock });
     this.#measurement = new Measurement({
       emotion,
       openCall: gateway.openCall.bind(gateway),
@@ -71,6 +77,7 @@ export class Undertone {
       logger,
       audio,
       pipelines: this.#pipelines,
+      overload: this.#overload,
     });
     this.#taps.events$.subscribe((event) => {
       this.#measurement.handle(event);
@@ -144,6 +151,7 @@ export class Undertone {
   async #close(): Promise<void> {
     for (const call of [...this.#open]) call.close('shutdown');
     this.#taps.close();
+    this.#overload.close();
     await this.#measurement.close();
     await this.#pipelines.close();
   }

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
 
 from undertone.data import load, split_by_speaker
-from undertone.exporting import write_graphs, write_manifest, write_parity
+from undertone.exporting import write_graphs, write_int8, write_manifest, write_parity
 from undertone.report import calibrated, figures
 from undertone.score import score
 from undertone.trainer import Recipe
@@ -34,6 +35,10 @@ def main():
 
     out.mkdir(parents=True, exist_ok=True)
     files = write_graphs(model, out)
+    int8 = write_int8(model, unseen, mean, std, out)
+    if not int8:
+        print("The Python package onnx is not there: the model gets no head in 8-bit integers", file=sys.stderr)
+    files |= int8
     write_parity(model, unseen, mean, std, out)
     trained_on = f"CREMA-D, {len(speakers['train'])} actors; calibrated on {len(speakers['test'])} others"
     write_manifest(model, files, mean, std, temperatures, options.version, trained_on, out)

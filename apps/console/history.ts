@@ -1,5 +1,5 @@
 // What a participant's timeline strip shows: the last minutes of a call as spans on its media clock. Pure.
-import type { TimelineEvent } from '@undertone/client';
+import type { TimelineEvent, TimelineEventOf } from '@undertone/client';
 
 /** A stretch of time under one label. */
 export interface EmotionRun {
@@ -17,12 +17,19 @@ export interface Span {
   readonly toMs: number | null;
 }
 
+/** A stretch of time that was not scored. */
+export interface GapSpan {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly reason: TimelineEventOf<'gap'>['reason'];
+}
+
 /** The recent past of one participant, oldest first. */
 export interface History {
   readonly runs: readonly EmotionRun[];
   readonly measured: readonly Span[];
   readonly speech: readonly Span[];
-  readonly gaps: readonly Span[];
+  readonly gaps: readonly GapSpan[];
 }
 
 /** Nothing yet. */
@@ -72,7 +79,7 @@ function apply(history: History, event: TimelineEvent): History {
     case 'end':
       return ended(history, atMs);
     case 'gap':
-      return { ...history, gaps: [...history.gaps, { fromMs: event.startMs, toMs: atMs }] };
+      return { ...history, gaps: withGap(history.gaps, { fromMs: event.startMs, toMs: atMs, reason: event.reason }) };
     default:
       return history;
   }
@@ -87,6 +94,13 @@ function withPoint(runs: readonly EmotionRun[], label: string, confidence: numbe
     return [...runs.slice(0, -1), { ...last, toMs: atMs, confidence: mean, points }];
   }
   return [...runs, { fromMs: joins ? last.toMs : atMs - hopMs, toMs: atMs, label, confidence, points: 1 }];
+}
+
+/** A wait is told in parts. */
+function withGap(gaps: readonly GapSpan[], gap: GapSpan): readonly GapSpan[] {
+  const last = gaps[gaps.length - 1];
+  const goesOn = last?.toMs === gap.fromMs && last.reason === gap.reason;
+  return goesOn ? [...gaps.slice(0, -1), { ...last, toMs: gap.toMs }] : [...gaps, gap];
 }
 
 function opened(spans: readonly Span[], atMs: number): readonly Span[] {

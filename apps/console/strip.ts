@@ -1,7 +1,7 @@
 // A participant's last two minutes as a strip, and the same in words.
 import { emotionColor, labelText, percentText, uncertainLabel } from '@undertone/client/overlay';
 import { setText } from '../shared/dom.ts';
-import { sharesOf, type History } from './history.ts';
+import { sharesOf, type GapSpan, type History } from './history.ts';
 
 /** How far back a strip reaches, ms. */
 export const stripMs = 120_000;
@@ -12,6 +12,13 @@ export interface Strip {
   /** Draws the strip as of a moment on the call's media clock. */
   draw(history: History, nowMs: number): void;
 }
+
+const gapTexts: Readonly<Record<GapSpan['reason'], string>> = {
+  waiting: 'the server has too much to do, and it was others’ turn',
+  overload: 'the server had too much to do',
+  engine: 'the inference engine failed',
+  media: 'the sound was lost',
+};
 
 /** Widths in per cent of the strip from which a run has room for its word. */
 const roomForWordPercent = 13;
@@ -53,15 +60,19 @@ export function createStrip(name: string): Strip {
         shape.classList.toggle('uncertain', run.label === uncertainLabel);
         shape.style.setProperty('--on-light', emotionColor(run.label, 'light'));
         shape.style.setProperty('--on-dark', emotionColor(run.label, 'dark'));
-        const title = document.createElementNS(svgNamespace, 'title');
-        title.textContent = `${labelText(run.label)}, ${percentText(run.confidence)} confidence, for ${secondsText(run.toMs - run.fromMs)}`;
-        shape.append(title);
+        shape.append(
+          titleOf(`${labelText(run.label)}, ${percentText(run.confidence)} confidence, for ${secondsText(run.toMs - run.fromMs)}`),
+        );
         if (at(run.toMs) - at(run.fromMs) < roomForWordPercent) continue;
         const label = word(labelText(run.label), (at(run.toMs) + at(run.fromMs)) / 2);
         label.classList.toggle('uncertain', run.label === uncertainLabel);
         shapes.push(label);
       }
-      for (const span of history.gaps) add('gap', span.fromMs, span.toMs, 0, 100);
+      for (const span of history.gaps) {
+        add('gap', span.fromMs, span.toMs, 0, 100)?.append(
+          titleOf(`Not scored for ${secondsText(span.toMs - span.fromMs)}: ${gapTexts[span.reason]}`),
+        );
+      }
       svg.replaceChildren(...shapes);
       if (performance.now() - describedMs < describeEveryMs) return;
       // From nothing to something need not wait.
@@ -86,6 +97,12 @@ function rect(className: string, x: number, width: number, y: number, height: nu
   shape.setAttribute('class', className);
   for (const [key, value] of Object.entries({ x, y, width, height })) shape.setAttribute(key, `${value.toFixed(2)}%`);
   return shape;
+}
+
+function titleOf(text: string): SVGTitleElement {
+  const title = document.createElementNS(svgNamespace, 'title');
+  title.textContent = text;
+  return title;
 }
 
 function word(text: string, x: number): SVGElement {

@@ -37,6 +37,7 @@ export interface EventBodies {
     readonly concealedRatio: number;
     /** More was made up than the server's `pipeline.unreliableAbove`: the verdict says little. */
     readonly unreliable: boolean;
+    /** The hop between points that was in force: the model's, or a multiple of it while the server has too much to do. */
     readonly hopMs: number;
     /** Wall time at which the window's last packet arrived, ms since the Unix epoch; for latency figures alone. */
     readonly arrivedAtUnixMs: number;
@@ -51,9 +52,15 @@ export interface EventBodies {
     /** Mean over its points. */
     readonly concealedRatio: number;
     readonly unreliable: boolean;
+    /** The widest hop between points that was in force over it. */
+    readonly hopMs: number;
   };
-  /** Media that should have been scored and was not. */
-  gap: ByParticipant & { readonly startMs: number; readonly reason: 'overload' | 'engine' | 'media' };
+  /**
+   * Media that should have been scored and was not. `waiting`: while there was more to do than the server can, it was others' turn, and
+   * nothing of the participant was listened to; `overload`: windows waited for too long; `engine`: the inference engine failed on them;
+   * `media`: a thread failed that had it.
+   */
+  gap: ByParticipant & { readonly startMs: number; readonly reason: 'waiting' | 'overload' | 'engine' | 'media' };
   /** The call is over; nothing follows in this epoch. */
   end: { readonly reason: 'empty' | 'shutdown' | 'media-worker-died' | 'closed' };
 }

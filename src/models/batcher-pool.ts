@@ -33,6 +33,16 @@ export class BatcherPool {
     return this.#lanes.reduce((sum, { batcher }) => sum + batcher.pending, 0);
   }
 
+  /** As {@link Batcher.oldestArrivalMs}, over all. */
+  get oldestArrivalMs(): number {
+    return Math.min(...this.#lanes.map(({ batcher }) => batcher.oldestArrivalMs));
+  }
+
+  /** As {@link Batcher.busyMs}, of each engine. */
+  get busyMs(): readonly number[] {
+    return this.#lanes.map(({ batcher }) => batcher.busyMs);
+  }
+
   /** Takes a window. Its track is kept in mind until {@link cancelTrack}. */
   submit(window: FeatureWindow): void {
     this.#place(window.track.trackId)?.batcher.submit(window);

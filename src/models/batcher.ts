@@ -14,7 +14,7 @@ export type LostFate = 'superseded' | 'expired' | 'failed';
 export interface BatchingOptions {
   /** Most windows in a batch. @default 8 */
   readonly maxBatch?: number;
-  /** Longest wait for a batch to fill, ms. @default 20 */
+  /** Longest wait for a batch to fill, ms. @default 10 */
   readonly maxQueueMs?: number;
   /** A window whose last packet came longer ago than this is dropped rather than scored, ms. @default 2000 */
   readonly maxAgeMs?: number;
@@ -43,7 +43,7 @@ export interface BatcherOptions extends BatchingOptions {
 /** What is held of a track while any of its windows is waiting or with the engine: one of each at most. */
 interface Track {
   waiting: Waiting | null;
-  inFlight: boolean;
+  inFlight: FeatureWindow | null;
   cancelled: boolean;
 }
 
@@ -52,7 +52,7 @@ interface Waiting extends Queued {
   readonly track: Track;
 }
 
-const defaults = { maxBatch: 8, maxQueueMs: 20, maxAgeMs: 2000, maxInFlight: 1 };
+const defaults = { maxBatch: 8, maxQueueMs: 10, maxAgeMs: 2000, maxInFlight: 1 };
 
 /**
  * A batch leaves when it is full or its oldest window has waited `maxQueueMs`, and the engine has room for it. A track
@@ -65,6 +65,9 @@ export class Batcher {
   /** Windows that may leave: those of tracks with none at the engine. */
   readonly #queue = new FairQueue<Waiting>();
   readonly #running = new Set<Promise<void>>();
+  /** How long any batch has been with the engine, up to when the present ones began, ms. */
+  #busyMs = 0;
+  #busySinceMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -75,8 +78,22 @@ export class Batcher {
   /** Windows waiting and windows with the engine, over all tracks. */
   get pending(): number {
     let pending = 0;
-    for (const track of this.#tracks.values()) pending += Number(track.waiting !== null) + Number(track.inFlight);
+    for (const track of this.#tracks.values()) pending += Number(track.waiting !== null) + Number(track.inFlight !== null);
     return pending;
+  }
+
+  /** Arrival of the oldest window that is still to be scored, as they tell it, ms; Infinity of none. */
+  get oldestArrivalMs(): number {
+    let oldest = Infinity;
+    for (const { waiting, inFlight } of this.#tracks.values()) {
+      oldest = Math.min(oldest, waiting?.window.arrivalMs ?? Infinity, inFlight?.arrivalMs ?? Infinity);
+    }
+    return oldest;
+  }
+
+  /** How long the engine has had a batch since the beginning, ms. */
+  get busyMs(): number {
+    return this.#busyMs + (this.#running.size > 0 ? this.#options.clock.nowMs() - this.#busySinceMs : 0);
   }
 
   /** Takes a window. Ignored once closed. */
@@ -97,7 +114,7 @@ export class Batcher {
     // The successor inherits the wait, so that a stream of new windows cannot put off their track's turn.
     const sinceMs = superseded?.sinceMs ?? this.#options.clock.nowMs();
     track.waiting = { window, callId, trackId, sinceMs, track };
-    if (!track.inFlight) this.#queue.put(track.waiting);
+    if (track.inFlight === null) this.#queue.put(track.waiting);
     if (superseded !== null) this.#lose(superseded.window, 'superseded');
     this.#pump();
   }
@@ -168,12 +185,14 @@ export class Batcher {
         expired.push(waiting);
         this.#release(waiting);
       } else {
-        waiting.track.inFlight = true;
+        waiting.track.inFlight = waiting.window;
         batch.push(waiting);
       }
     }
     if (batch.length > 0) {
+      if (this.#running.size === 0) this.#busySinceMs = nowMs;
       const run = this.#run(batch, nowMs).finally(() => {
+        if (this.#running.size === 1) this.#busyMs += clock.nowMs() - this.#busySinceMs;
         this.#running.delete(run);
         this.#pump();
       });
@@ -225,7 +244,7 @@ export class Batcher {
       this.#count('cancelled');
       return;
     }
-    waiting.track.inFlight = false;
+    waiting.track.inFlight = null;
     this.#release(waiting);
     if (posterior === null) {
       this.#lose(waiting.window, 'failed');
@@ -238,13 +257,13 @@ export class Batcher {
   /** Lets a track's next window leave, or forgets the track if it has none. */
   #release({ track, trackId }: Waiting): void {
     if (track.waiting !== null) this.#queue.put(track.waiting);
-    else if (!track.inFlight) this.#tracks.delete(trackId);
+    else if (track.inFlight === null) this.#tracks.delete(trackId);
   }
 
   #trackOf(trackId: string): Track {
     let track = this.#tracks.get(trackId);
     if (track === undefined) {
-      track = { waiting: null, inFlight: false, cancelled: false };
+      track = { waiting: null, inFlight: null, cancelled: false };
       this.#tracks.set(trackId, track);
     }
     return track;

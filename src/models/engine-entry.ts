@@ -6,10 +6,14 @@ import type { Engine } from './types.ts';
 /** Engines that configuration may name, in the order in which `auto` tries them. */
 export const engineNames = ['cuda', 'webgpu', 'tfjs-gpu', 'cpu'] as const;
 
+/** What the CPU engine may run the head in: 8-bit integers, where the model has such a head, or 32-bit floats. */
+export const precisions = ['int8', 'fp32'] as const;
+
 /** What an engine is made from. */
 export interface EngineContext extends LoadedModel {
   /** Threads that one session may use within an operator, on the CPU. */
   readonly intraOpNumThreads: number;
+  readonly precision: (typeof precisions)[number];
   /** Windows in a full batch. */
   readonly maxBatch: number;
   /** Whether configuration asks for this engine and no other. */

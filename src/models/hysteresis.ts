@@ -7,7 +7,10 @@ export interface HysteresisOptions {
   readonly switchPoints: number;
 }
 
-/** The first leader is held; another takes over at once by `switchMargin`, or by `leadMargin` for `switchPoints` in a row. */
+/**
+ * The first leader is held; another takes over at once by `switchMargin`, or by `leadMargin` for `switchPoints` in a row. Points
+ * that lie further apart count for as many as would have been between them.
+ */
 export class Hysteresis {
   readonly #options: HysteresisOptions;
   #held: number | null = null;
@@ -18,8 +21,8 @@ export class Hysteresis {
     this.#options = options;
   }
 
-  /** Takes the next class probabilities; the index of the class that is held now. */
-  next(values: ArrayLike<number>): number {
+  /** Takes the next class probabilities, so many hops after the last; the index of the class that is held now. */
+  next(values: ArrayLike<number>, hops = 1): number {
     const { switchMargin, leadMargin, switchPoints } = this.#options;
     const first = leader(values);
     if (this.#held === null || first === this.#held) return this.#hold(first);
@@ -30,7 +33,7 @@ export class Hysteresis {
       this.#leads = 0;
       return this.#held;
     }
-    this.#leads = first === this.#challenger ? this.#leads + 1 : 1;
+    this.#leads = first === this.#challenger ? this.#leads + hops : 1;
     this.#challenger = first;
     return this.#leads >= switchPoints ? this.#hold(first) : this.#held;
   }

@@ -21,6 +21,8 @@ export interface LoadEngineOptions {
   readonly threads?: number;
   /** @default 1 */
   readonly intraOpNumThreads?: number;
+  /** Of the CPU engine; those on a GPU run 32-bit floats. @default 'int8' */
+  readonly precision?: EngineContext['precision'];
   /** Windows in a full batch: what an engine on a GPU is measured with. @default 8 */
   readonly maxBatch?: number;
   /** The engines to choose from, best first. @default every engine there is */
@@ -38,11 +40,20 @@ const reference = cpuEngine.name;
  * manifest's contract on the CPU: no other engine would change that.
  */
 export async function loadEngines(options: LoadEngineOptions): Promise<readonly Engine[]> {
-  const { model, logger, name = 'auto', threads = 1, intraOpNumThreads = 1, maxBatch = 8, table = engineTable } = options;
+  const {
+    model,
+    logger,
+    name = 'auto',
+    threads = 1,
+    intraOpNumThreads = 1,
+    precision = 'int8',
+    maxBatch = 8,
+    table = engineTable,
+  } = options;
   if (!(threads >= 1)) throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`threads\` to be at least 1, got \`${String(threads)}\``);
   const pinned = name !== 'auto';
   const candidates = table.filter((entry) => !pinned || entry.name === name);
-  const context: EngineContext = { ...model, intraOpNumThreads, maxBatch, pinned, logger };
+  const context: EngineContext = { ...model, intraOpNumThreads, precision, maxBatch, pinned, logger };
   const reasons: string[] = [];
   for (const entry of candidates) {
     try {

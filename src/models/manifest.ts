@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { FrontEndSpec } from '../pipeline/types.ts';
 import type { StreamShape } from './session.ts';
-import type { ModelManifest } from './types.ts';
+import type { ModelFile, ModelManifest } from './types.ts';
 
 /** The networks of a model. */
 export type NetworkName = keyof ModelManifest['files'];
@@ -16,7 +16,7 @@ export interface LoadedModel {
   /** Deeply frozen. */
   readonly manifest: ModelManifest;
   /** Absolute paths of the ONNX files, whose SHA-256 are the manifest's. */
-  readonly paths: Readonly<Record<NetworkName, string>>;
+  readonly paths: Readonly<Record<Exclude<NetworkName, 'headInt8'>, string>> & { readonly headInt8?: string };
 }
 
 const melBands = 64;
@@ -74,7 +74,7 @@ const manifestSchema = z
       stepSize: z.int().min(1).max(65_536),
       stateSize: z.int().min(1).max(1_048_576),
     }),
-    files: z.strictObject({ trunk: networkFile, head: networkFile, whole: networkFile }),
+    files: z.strictObject({ trunk: networkFile, head: networkFile, whole: networkFile, headInt8: networkFile.exactOptional() }),
     trainedOn: text,
     license: text,
   })
@@ -103,10 +103,14 @@ const manifestSchema = z
 export async function loadManifest(dir: string): Promise<LoadedModel> {
   const manifestPath = join(resolve(dir), 'manifest.json');
   const manifest = parseManifest(await read(manifestPath, "a model's manifest"), manifestPath);
-  const { trunk, head, whole } = manifest.files;
-  const verified = [trunk, head, whole].map((file) => verify(join(resolve(dir), file.path), file.sha256));
-  const [trunkPath = '', headPath = '', wholePath = ''] = await Promise.all(verified);
-  return { manifest, paths: { trunk: trunkPath, head: headPath, whole: wholePath } };
+  const { trunk, head, whole, headInt8 } = manifest.files;
+  const pathOf = (file: ModelFile): Promise<string> => verify(join(resolve(dir), file.path), file.sha256);
+  const [trunkPath, headPath, wholePath, int8Path] = await Promise.all([
+    ...([pathOf(trunk), pathOf(head), pathOf(whole)] as const),
+    headInt8 && pathOf(headInt8),
+  ]);
+  const paths = { trunk: trunkPath, head: headPath, whole: wholePath };
+  return { manifest, paths: int8Path === undefined ? paths : { ...paths, headInt8: int8Path } };
 }
 
 /** The numbers of the manifest that fix the front end. */

@@ -8,7 +8,8 @@ import type { FeatureWindow, FrontEndSpec, SpeechChange } from '../pipeline/type
 import { BatcherPool, type BatcherPoolOptions } from './batcher-pool.ts';
 import type { BatchingOptions, LostFate } from './batcher.ts';
 import { GapTracker } from './gap-tracker.ts';
-import { loadEngines, type EngineName } from './load-engine.ts';
+import { loadEngines, type EngineName, type LoadEngineOptions } from './load-engine.ts';
+import { LoadMeter, type WindowPressure } from './load-meter.ts';
 import { frontEndSpec, loadManifest, type LoadedModel } from './manifest.ts';
 import { Smoother, type SmoothingOptions } from './smoother.ts';
 import type { EmotionOutput, Engine, Gap, ModelManifest, ScoredWindow } from './types.ts';
@@ -23,6 +24,8 @@ interface CommonOptions {
   readonly metrics?: NonNullable<BatcherPoolOptions['metrics']> & Partial<Pick<Metrics, 'inferenceThreads'>>;
   readonly batching?: BatchingOptions;
   readonly smoothing?: SmoothingOptions;
+  /** Age of a window at its score from which it counts as late in {@link EmotionService.takePressure}, ms. @default 320 */
+  readonly lateMs?: number;
 }
 
 /** Options of {@link EmotionService.open}. */
@@ -35,6 +38,8 @@ export interface EmotionServiceOptions extends CommonOptions {
   readonly threads?: number;
   /** Threads that one session may use within an operator. @default 1 */
   readonly intraOpNumThreads?: number;
+  /** What the CPU engine runs the head in. @default 'int8' */
+  readonly precision?: LoadEngineOptions['precision'];
 }
 
 /** Options of the constructor of {@link EmotionService}: parts that are loaded already. The service owns the engines. */
@@ -55,6 +60,7 @@ interface Entry {
 /** Time that windows with the engine get to come back when the service closes, ms. */
 const drainMs = 500;
 const errorLogIntervalMs = 1000;
+const defaultLateMs = 320;
 
 /** Scores windows of all tracks in shared batches, and smooths each track by itself. */
 export class EmotionService {
@@ -68,6 +74,7 @@ export class EmotionService {
   readonly #smoothing: SmoothingOptions;
   readonly #tracks = new Map<string, Entry>();
   readonly #outputs = new Subject<EmotionOutput>();
+  readonly #meter: LoadMeter;
   #lastErrorLogMs = -Infinity;
   #closing: Promise<void> | undefined;
 
@@ -75,13 +82,19 @@ export class EmotionService {
   readonly outputs$: Observable<EmotionOutput> = this.#outputs.asObservable();
 
   constructor(parts: EmotionServiceParts) {
-    const { model, engines, logger, clock = systemClock, metrics, batching, smoothing = {} } = parts;
+    const { model, engines, logger, clock = systemClock, metrics, batching, smoothing = {}, lateMs = defaultLateMs } = parts;
     this.manifest = model.manifest;
     this.frontEnd = frontEndSpec(model.manifest);
     this.#engines = engines;
     this.#logger = logger;
     this.#clock = clock;
     this.#smoothing = smoothing;
+    this.#meter = new LoadMeter({
+      lateMs,
+      busyMs: () => this.#batchers.busyMs,
+      oldestArrivalMs: () => this.#batchers.oldestArrivalMs,
+      nowMs: clock.nowMs(),
+    });
     for (const { name } of engines) metrics?.inferenceThreads?.inc({ engine: name });
     this.#batchers = new BatcherPool({
       ...batching,
@@ -101,13 +114,18 @@ export class EmotionService {
     });
   }
 
+  /** How windows fared since the last reading. */
+  takePressure(): WindowPressure {
+    return this.#meter.take(this.#clock.nowMs());
+  }
+
   /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
-    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, ...common } = options;
+    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int8', ...common } = options;
     const model = await loadManifest(modelDir);
     const maxBatch = options.batching?.maxBatch;
     const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };
-    const engines = await loadEngines({ model, name, ...sizes, logger: options.logger });
+    const engines = await loadEngines({ model, name, precision, ...sizes, logger: options.logger });
     return new EmotionService({ ...common, model, engines });
   }
 
@@ -134,7 +152,7 @@ export class EmotionService {
     }
     const { manifest } = this;
     const smoother = new Smoother({ ...this.#smoothing, manifest, track });
-    const gaps = new GapTracker({ hopSamples: manifest.hopFrames * manifest.hopSamples });
+    const gaps = new GapTracker({ frameSamples: manifest.hopSamples });
     this.#tracks.set(trackId, { track, smoother, gaps, closing: null });
   }
 
@@ -206,6 +224,7 @@ export class EmotionService {
   }
 
   #scored(scored: ScoredWindow): void {
+    this.#meter.scored(this.#clock.nowMs() - scored.window.arrivalMs);
     const entry = this.#tracks.get(scored.window.track.trackId);
     if (entry === undefined) return;
     const point = entry.smoother.scored(scored);
@@ -218,6 +237,7 @@ export class EmotionService {
   }
 
   #lost(window: ScoredWindow['window'], fate: LostFate): void {
+    this.#meter.lost(fate);
     const entry = this.#tracks.get(window.track.trackId);
     if (entry === undefined) return;
     if (entry.smoother.lost(window)) this.#emitGap(entry, entry.gaps.lost(window, fate));

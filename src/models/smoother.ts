@@ -16,7 +16,7 @@ export interface SmoothingOptions {
   readonly switchMargin?: number;
   /** A class that leads the held one by this much for `switchPoints` points in a row takes over. @default 0.05 */
   readonly leadMargin?: number;
-  /** @default 3 */
+  /** At the manifest's hop; at a wider one as many points as fill that time. @default 3 */
   readonly switchPoints?: number;
 }
 
@@ -42,6 +42,8 @@ interface Utterance {
   readonly sum: Float64Array;
   weight: number;
   concealedSum: number;
+  /** The widest between its windows. */
+  hopSamples: number;
   lastPointEndSample: number | null;
 }
 
@@ -98,14 +100,18 @@ export class Smoother {
     const utterance = this.#settle(window);
     if (utterance === null) return null;
     const { probabilities } = posterior;
-    const weight = verdictWeight(window, this.#options.manifest.verdictPower);
+    const { hopFrames, hopSamples: frameSamples, verdictPower } = this.#options.manifest;
+    // By the media that it stands for: what was said while the hop was wide counts no less.
+    const weight = (window.hopFrames / hopFrames) * verdictWeight(window, verdictPower);
     for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + weight * probability;
     utterance.weight += weight;
     utterance.points += 1;
     utterance.concealedSum += window.concealedRatio;
+    const hops = Math.max(1, (window.endSample - (utterance.lastPointEndSample ?? window.endSample)) / this.#hopSamples);
     const smoothed = this.#smooth(probabilities, window.endSample, utterance);
-    const held = this.#hysteresis.next(smoothed);
-    const hopSamples = utterance.lastPointEndSample === null ? this.#hopSamples : window.endSample - utterance.lastPointEndSample;
+    const held = this.#hysteresis.next(smoothed, hops);
+    const hopSamples = window.hopFrames * frameSamples;
+    utterance.hopSamples = Math.max(utterance.hopSamples, hopSamples);
     utterance.lastPointEndSample = window.endSample;
     const { track, startSample, endSample, speechRatio, concealedRatio, arrivalMs } = window;
     const verdict = this.#verdict(smoothed, held);
@@ -135,6 +141,7 @@ export class Smoother {
         sum: new Float64Array(manifest.labels.length),
         weight: 0,
         concealedSum: 0,
+        hopSamples: 0,
         lastPointEndSample: null,
       };
     }
@@ -189,7 +196,7 @@ export class Smoother {
   }
 
   #segment(utterance: Utterance): Segment[] {
-    const { lastPointEndSample, endSample, startSample, sum, weight, points, concealedSum } = utterance;
+    const { lastPointEndSample, endSample, startSample, sum, weight, points, concealedSum, hopSamples } = utterance;
     if (points === 0 || lastPointEndSample === null || endSample === null) return [];
     const mean = sum.map((value) => value / weight);
     const sure = sharpen(mean, this.#options.manifest.verdictTemperature);
@@ -201,6 +208,7 @@ export class Smoother {
         ...this.#verdict(sure, leader(sure)),
         points,
         concealedRatio: concealedSum / points,
+        hopSamples,
       },
     ];
   }

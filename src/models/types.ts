@@ -53,9 +53,10 @@ export interface ModelManifest {
    * The networks, ONNX. `trunk`: `features` `[B, F, 104]`, `mask` `[B, F]`, `state` `[B, stateSize]` to `steps`
    * `[B, F / strideFrames, stepSize]` and `next` `[B, stateSize]`. `head`: `steps` `[B, windowFrames / strideFrames,
    * stepSize]` to `logits` `[B, labels]`. `whole`: both over `contextFrames + windowFrames` frames at once, the
-   * reference that streaming equals; the server does not run it.
+   * reference that streaming equals; the server does not run it. `headInt8`, where there is one: `head` in 8-bit integers, which
+   * the CPU engine runs in half the time.
    */
-  readonly files: { readonly trunk: ModelFile; readonly head: ModelFile; readonly whole: ModelFile };
+  readonly files: { readonly trunk: ModelFile; readonly head: ModelFile; readonly whole: ModelFile; readonly headInt8?: ModelFile };
   readonly trainedOn: string;
   readonly license: string;
 }
@@ -103,7 +104,7 @@ export interface Point {
   readonly label: string;
   /** Smoothed probability of the class that hysteresis holds, 0 to 1; below `uncertainBelow` the label is `uncertain`. */
   readonly confidence: number;
-  /** Media between this point and the last one of the utterance; the manifest's hop for the first. Wider under overload. */
+  /** The hop between windows that was in force: the manifest's, or a multiple of it under overload. */
   readonly hopSamples: number;
   /** Smoothed class probabilities in label order. */
   readonly probabilities: Float32Array;
@@ -124,6 +125,8 @@ export interface Segment {
   readonly points: number;
   /** Mean over those windows. */
   readonly concealedRatio: number;
+  /** The widest hop that was in force over those windows. */
+  readonly hopSamples: number;
 }
 
 /** Media of an utterance that should have been scored and was not. Several lost windows in a row make one gap. */

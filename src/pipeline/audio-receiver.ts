@@ -4,6 +4,7 @@ import type { AudioDecoder } from './audio-decoder.ts';
 import { Decoder } from './decoder.ts';
 import { JitterBuffer, type JitterBufferOptions } from './jitter-buffer.ts';
 import { createMediaCounts } from './media-counts.ts';
+import type { PaceReading } from './pace.ts';
 import { SilenceGate } from './silence-gate.ts';
 import type { PcmChunk, PlayoutItem, RtpPacket } from './types.ts';
 
@@ -19,6 +20,8 @@ export interface AudioReceiverSettings {
 export interface AudioReceiverOptions extends Omit<JitterBufferOptions, 'playoutDelay' | 'maxPackets'>, AudioReceiverSettings {
   /** Must be ready before the first packet; the receiver closes it. */
   readonly decoder: AudioDecoder;
+  /** Tells whether the participant waits: then nothing is decoded. @default never */
+  readonly pace?: PaceReading | undefined;
 }
 
 /**
@@ -27,14 +30,14 @@ export interface AudioReceiverOptions extends Omit<JitterBufferOptions, 'playout
  */
 export class AudioReceiver implements Processor<RtpPacket, PcmChunk> {
   readonly #buffer: JitterBuffer;
-  readonly #gate: SilenceGate | null;
+  readonly #gate: SilenceGate;
   readonly #decoder: Decoder;
   /** Where chunks go while a call is under way. */
   #emit: Emit<PcmChunk> = nowhere;
 
-  constructor({ decoder, skipSilence = true, counts = createMediaCounts(), ...options }: AudioReceiverOptions) {
+  constructor({ decoder, skipSilence, pace, counts = createMediaCounts(), ...options }: AudioReceiverOptions) {
     this.#buffer = new JitterBuffer({ ...options, counts });
-    this.#gate = skipSilence ? new SilenceGate({ codec: options.codec, counts }) : null;
+    this.#gate = new SilenceGate({ codec: options.codec, counts, skipSilence, pace });
     this.#decoder = new Decoder({ decoder, counts });
   }
 
@@ -46,25 +49,24 @@ export class AudioReceiver implements Processor<RtpPacket, PcmChunk> {
   pause(emit: Emit<PcmChunk>): void {
     this.#emit = emit;
     this.#buffer.pause(this.#order);
-    this.#gate?.pause(this.#decode);
+    this.#gate.pause(this.#decode);
   }
 
   flush(emit: Emit<PcmChunk>): void {
     this.#emit = emit;
     this.#buffer.flush(this.#order);
-    this.#gate?.flush(this.#decode);
+    this.#gate.flush(this.#decode);
   }
 
   close(): void {
     this.#emit = nowhere;
     this.#buffer.close();
-    this.#gate?.close();
+    this.#gate.close();
     this.#decoder.close();
   }
 
   readonly #order = (item: PlayoutItem): void => {
-    if (this.#gate === null) this.#decode(item);
-    else this.#gate.process(item, this.#decode);
+    this.#gate.process(item, this.#decode);
   };
 
   readonly #decode = (item: PlayoutItem): void => {

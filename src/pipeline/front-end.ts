@@ -33,7 +33,7 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
 
   constructor({ track, spec, decoder, onFrame, ...options }: FrontEndOptions) {
     this.#receiver = decoder === null ? null : new AudioReceiver({ ...options, codec: track.codec, decoder });
-    this.#assembler = new WindowAssembler(track, spec);
+    this.#assembler = new WindowAssembler(track, spec, options.pace);
     this.#onFrame = onFrame;
   }
 

@@ -1,4 +1,5 @@
 // Normalises each caller's features by the running mean and deviation of that caller's own speech.
+import { frontEndKernel, type FrontEndKernel } from './kernel/kernel.ts';
 import { featureCount } from './mel.ts';
 import type { NormalizationPrior } from './types.ts';
 
@@ -15,10 +16,10 @@ export const clipDeviations = 5;
  * `training/undertone/normalize.py` computes the same.
  */
 export class Normalizer {
+  readonly #kernel = frontEndKernel();
   readonly #prior: NormalizationPrior;
-  /** Sums over speech frames of x - m_0 and of its square. */
-  readonly #sum = new Float64Array(featureCount);
-  readonly #sumOfSquares = new Float64Array(featureCount);
+  /** Mean over speech frames of x - m_0, then the sum of squared deviations from it. */
+  readonly #statistics = new Float32Array(2 * featureCount);
   #frames = 0;
 
   constructor(prior: NormalizationPrior) {
@@ -30,36 +31,29 @@ export class Normalizer {
     return this.#frames;
   }
 
-  /** Takes in a speech frame and writes its normalised features to `out[0..103]`. */
-  normalize(logMel: Float32Array, mfcc: Float32Array, out: Float32Array): void {
-    this.#fade();
-    this.#frames += 1;
-    const { mean, std, meanWeightFrames, stdWeightFrames } = this.#prior;
-    const frames = this.#frames;
-    for (let i = 0; i < featureCount; i += 1) {
-      const raw = i < logMel.length ? logMel[i] : mfcc[i - logMel.length];
-      const x = (raw ?? 0) - (mean[i] ?? 0);
-      const sum = (this.#sum[i] ?? 0) + x;
-      const sumOfSquares = (this.#sumOfSquares[i] ?? 0) + x * x;
-      this.#sum[i] = sum;
-      this.#sumOfSquares[i] = sumOfSquares;
-      const priorStd = std[i] ?? 1;
-      const offset = sum / (meanWeightFrames + frames);
-      const squaredDeviations = Math.max(0, sumOfSquares - (sum * sum) / frames);
-      const variance = (stdWeightFrames * priorStd * priorStd + squaredDeviations) / (stdWeightFrames + frames);
-      const z = (x - offset) / Math.sqrt(variance);
-      out[i] = Math.max(-clipDeviations, Math.min(clipDeviations, z));
-    }
+  /** Takes in a speech frame and writes its normalised features, 104 of them, to `out` from `offset` on. */
+  normalize(logMel: Float32Array, mfcc: Float32Array, out: Float32Array, offset = 0): void {
+    const { functions, rawLogMel, rawMfcc, statistics, normalized } = this.#kernel;
+    const prior = this.#prior;
+    const { meanWeightFrames, stdWeightFrames, memoryFrames } = prior;
+    const fades = this.#frames >= memoryFrames;
+    const fading = fades ? 1 - (memoryFrames - 1) / this.#frames : 0;
+    this.#frames = fades ? memoryFrames : this.#frames + 1;
+    if (loadedPrior !== prior) loadPrior(this.#kernel, prior);
+    rawLogMel.set(logMel);
+    rawMfcc.set(mfcc);
+    statistics.set(this.#statistics);
+    functions.normalize(this.#frames, fading, meanWeightFrames, stdWeightFrames, clipDeviations);
+    this.#statistics.set(statistics);
+    out.set(normalized, offset);
   }
+}
 
-  #fade(): void {
-    const { memoryFrames } = this.#prior;
-    if (this.#frames < memoryFrames) return;
-    const keep = (memoryFrames - 1) / this.#frames;
-    for (let i = 0; i < featureCount; i += 1) {
-      this.#sum[i] = (this.#sum[i] ?? 0) * keep;
-      this.#sumOfSquares[i] = (this.#sumOfSquares[i] ?? 0) * keep;
-    }
-    this.#frames = memoryFrames - 1;
-  }
+/** The prior that lies in the kernel of this thread: as a rule all callers have the same. */
+let loadedPrior: NormalizationPrior | null = null;
+
+function loadPrior({ priorMean, priorVariance }: FrontEndKernel, prior: NormalizationPrior): void {
+  priorMean.set(prior.mean);
+  priorVariance.set(prior.std.map((std) => prior.stdWeightFrames * std * std));
+  loadedPrior = prior;
 }

@@ -8,6 +8,7 @@ import type { AudioReceiverSettings } from './audio-receiver.ts';
 import { callerPipeline } from './caller-pipeline.ts';
 import { decoderFactory, type DecoderChoice } from './codec.ts';
 import { MediaClock } from './media-clock.ts';
+import type { Pace } from './pace.ts';
 import type { RawRtp } from './packet-pipeline.ts';
 import { PipelinePool } from './pool/pipeline-pool.ts';
 import type { CallerOutput, FrontEndSpec, MediaCounts, MediaLevels } from './types.ts';
@@ -20,6 +21,8 @@ export interface CallerOptions extends DecoderChoice, AudioReceiverSettings {
   /** Kept up to date: at once in this thread, four times a second from another. */
   readonly counts: MediaCounts;
   readonly levels: MediaLevels;
+  /** Heeded from the next packet and window on. @default the full pace */
+  readonly pace?: Pace | undefined;
   /** Called once, when counts and levels change no more: with the end of the stream, or soon after it was given up. */
   readonly onClosed: () => void;
 }
@@ -35,6 +38,14 @@ export interface OpenedCaller {
   readonly pipeline: OperatorFunction<RawRtp, CallerOutput>;
 }
 
+/** How front ends keep up. */
+export interface PipelinePressure {
+  /** How long the packets that have waited longest for an answer have done so, ms. */
+  readonly lagMs: number;
+  /** Share of the time since the last reading that the busiest thread was at work, 0 to 1. */
+  readonly busyShare: number;
+}
+
 /** Opens front ends. */
 export interface CallerPipelines {
   /** Whether callers that are opened now are served. */
@@ -43,6 +54,8 @@ export interface CallerPipelines {
   started(): Promise<void>;
   /** @throws UndertoneError UT_CODEC_UNSUPPORTED where the track's codec cannot be decoded, UT_REQUEST_INVALID once closed. */
   open(options: CallerOptions): OpenedCaller;
+  /** Reads how their threads keep up, since the last reading; nothing where they run in this one. */
+  takePressure(): PipelinePressure;
   /** Completes what is still open and frees everything. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -77,5 +90,6 @@ export const mainThreadPipelines: CallerPipelines = {
       pipeline: (source) => source.pipe(callerPipeline({ ...options, track, decoder: makeDecoder(), clock }), finalize(onClosed)),
     };
   },
+  takePressure: () => ({ lagMs: 0, busyShare: 0 }),
   close: () => Promise.resolve(),
 };

@@ -4,6 +4,7 @@ import type { TrackCodec } from '../sfu/types.ts';
 import { g711LevelDbov } from './g711-codec.ts';
 import { opusVoiceActivity } from './opus-packet.ts';
 import { createMediaCounts } from './media-counts.ts';
+import { fullPace, type PaceReading } from './pace.ts';
 import type { MediaCounts, PlayoutItem } from './types.ts';
 
 /** Options of a {@link SilenceGate}. */
@@ -11,6 +12,10 @@ export interface SilenceGateOptions {
   readonly codec: TrackCodec;
   /** Counts to add `skippedSamples` to. @default all zero */
   readonly counts?: MediaCounts;
+  /** Whether packets of a silent participant are left undecoded; those of a waiting one are in any case. @default true */
+  readonly skipSilence?: boolean | undefined;
+  /** Tells whether the participant waits. @default never */
+  readonly pace?: PaceReading | undefined;
 }
 
 /** A participant sleeps after so much silence in a row (1 s): longer than what ends an utterance. */
@@ -45,26 +50,36 @@ type Packet = Extract<PlayoutItem, { kind: 'packet' }>;
  * (SILK and hybrid Opus; CELT has none and counts as sound). Opus packets of discontinuous transmission are always silence.
  *
  * A sleeping participant's last 200 ms are kept as they came and decoded once they wake, so the beginning of what they say is
- * not lost; the first 40 ms of them set the decoder right and are not heard.
+ * not lost; the first 40 ms of them set the decoder right and are not heard. A participant who waits sleeps, whatever they say.
  */
 export class SilenceGate implements Processor<PlayoutItem, PlayoutItem> {
   readonly counts: MediaCounts;
   readonly #levelOf: (packet: Packet) => number | 'silent' | 'active';
   readonly #isOpus: boolean;
+  readonly #skipSilence: boolean;
+  readonly #pace: PaceReading;
   /** Spans of a sleeping participant, oldest first. */
   readonly #held: PlayoutItem[] = [];
   #heldSamples = 0;
   #silentSamples = 0;
   #floorDbov = 0;
 
-  constructor({ codec, counts }: SilenceGateOptions) {
+  constructor({ codec, counts, skipSilence = true, pace = fullPace }: SilenceGateOptions) {
     this.counts = counts ?? createMediaCounts();
+    this.#skipSilence = skipSilence;
+    this.#pace = pace;
     const mimeType = codec.mimeType.toLowerCase();
     this.#levelOf = levelBy(mimeType);
     this.#isOpus = mimeType === 'audio/opus';
   }
 
   process(item: PlayoutItem, emit: Emit<PlayoutItem>): void {
+    const { waiting } = this.#pace;
+    if (waiting) this.#silentSamples = Math.max(this.#silentSamples, sleepSamples);
+    else if (!this.#skipSilence && this.#held.length === 0) {
+      emit(item);
+      return;
+    }
     switch (item.kind) {
       case 'dtx':
         this.#skip(item, emit);
@@ -75,7 +90,8 @@ export class SilenceGate implements Processor<PlayoutItem, PlayoutItem> {
         else emit(item);
         return;
       case 'packet':
-        if (this.#isOpus && item.payload.length <= maxDtxBytes) this.#skip(item, emit);
+        if (waiting) this.#hold(item, emit);
+        else if (this.#isOpus && item.payload.length <= maxDtxBytes) this.#skip(item, emit);
         else if (this.#isSilent(item)) this.#rest(item, emit);
         else this.#wake(item, emit);
     }
@@ -153,6 +169,7 @@ export class SilenceGate implements Processor<PlayoutItem, PlayoutItem> {
   }
 
   #isSilent(packet: Packet): boolean {
+    if (!this.#skipSilence) return false;
     const level = packet.audioLevelDbov ?? this.#levelOf(packet);
     if (typeof level === 'string') return level === 'silent';
     if (level <= noSignalDbov) return true;

@@ -85,6 +85,8 @@ export interface FeatureWindow {
   readonly endSample: number;
   /** The frame, counted from the track's first, before which the window ends; a multiple of the hop between windows. */
   readonly endFrame: number;
+  /** Frames between two windows that were in force when this one was made: the model's hop, or a multiple of it under overload. */
+  readonly hopFrames: number;
   /** Frames that are scored. */
   readonly frameCount: number;
   /** Frames before those that reach into their score. */

@@ -29,10 +29,15 @@ export class VoiceSequence {
 
   /** The pair that this frame ends; null after its first. Frames come in order, none missing. */
   take({ index, logMel, concealed }: RawFrame): VoicePair | null {
-    const signal = !concealed && this.#inputs.take(logMel);
-    this.#quiet = signal ? 0 : this.#quiet + 1;
     const second = index % pairFrames === 1;
-    this.#pair.set(this.#inputs.values, second ? voiceInputCount : 0);
+    const at = second ? voiceInputCount : 0;
+    let signal = false;
+    if (concealed) {
+      // The frame before is the pair's other half.
+      const before = voiceInputCount - at;
+      this.#pair.copyWithin(at, before, before + voiceInputCount);
+    } else signal = this.#inputs.take(logMel, this.#pair, at);
+    this.#quiet = signal ? 0 : this.#quiet + 1;
     if (!second) return null;
     return { inputs: this.#pair, index, heard: this.#quiet < restAfterFrames };
   }

@@ -3,6 +3,7 @@ import type { Emit, Processor } from '../processor.ts';
 import { frameSamples, hopSamples } from './feature-extractor.ts';
 import { featureCount } from './mel.ts';
 import { Normalizer } from './normalizer.ts';
+import { fullPace, type PaceReading } from './pace.ts';
 import type { DetectedSpeech } from './speech-detector.ts';
 import type { FeatureBlock, FeatureFrame, FeatureWindow, FrontEndSpec, PipelineOutput } from './types.ts';
 
@@ -17,11 +18,14 @@ export type Track = FeatureWindow['track'];
  * count for nothing but `speechRatio` and `concealedRatio`: what concealment makes up is not the caller's voice. At the start
  * of an utterance what was heard before is zero too: a window never holds speech of two.
  *
+ * Where the pace says so, windows are left out: after the first of an utterance one comes when so many hops have passed since the last.
+ *
  * Windows share the blocks that their frames lie in, so a window costs one new block and no copy.
  */
 export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput> {
   readonly #track: Track;
   readonly #spec: FrontEndSpec;
+  readonly #pace: PaceReading;
   readonly #normalizer: Normalizer;
   /** Complete blocks, oldest first; null where nothing was heard. */
   readonly #blocks: (FeatureBlock | null)[];
@@ -32,10 +36,13 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   readonly #concealed: Uint8Array;
   #heardFrames = 0;
   #concealedFrames = 0;
+  /** The end of the last window of this utterance. */
+  #lastEndFrame = -Infinity;
 
-  constructor(track: Track, spec: FrontEndSpec) {
+  constructor(track: Track, spec: FrontEndSpec, pace: PaceReading = fullPace) {
     this.#track = track;
     this.#spec = spec;
+    this.#pace = pace;
     this.#normalizer = new Normalizer(spec.prior);
     this.#blocks = Array<null>(Math.ceil((spec.contextFrames + spec.windowFrames) / spec.hopFrames)).fill(null);
     this.#heard = new Uint8Array(spec.windowFrames);
@@ -56,7 +63,12 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     this.#open = null;
     this.#blocks.shift();
     this.#blocks.push(newest);
-    if (newest !== null && this.#heardFrames >= minSpeechFrames) emit({ kind: 'window', window: this.#window(input.frame) });
+    if (newest === null || this.#heardFrames < minSpeechFrames) return;
+    const { hopFactor } = this.#pace;
+    const endFrame = input.frame.index + 1;
+    if (endFrame - this.#lastEndFrame < hopFactor * hopFrames) return;
+    this.#lastEndFrame = endFrame;
+    emit({ kind: 'window', window: this.#window(input.frame, hopFactor * hopFrames) });
   }
 
   /** What was said before belongs to another utterance, whose verdict is its own. */
@@ -67,6 +79,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     this.#concealed.fill(0);
     this.#heardFrames = 0;
     this.#concealedFrames = 0;
+    this.#lastEndFrame = -Infinity;
   }
 
   /** Holds nothing back: a window is complete or was never due. */
@@ -91,11 +104,11 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     const { hopFrames } = this.#spec;
     const { features, mask } = (this.#open ??= emptyBlock(hopFrames));
     const row = frame.index % hopFrames;
-    this.#normalizer.normalize(frame.logMel, frame.mfcc, features.subarray(row * featureCount, (row + 1) * featureCount));
+    this.#normalizer.normalize(frame.logMel, frame.mfcc, features, row * featureCount);
     mask[row] = 1;
   }
 
-  #window(newest: FeatureFrame): FeatureWindow {
+  #window(newest: FeatureFrame, hopFrames: number): FeatureWindow {
     const { windowFrames, contextFrames } = this.#spec;
     const endFrame = newest.index + 1;
     const spokenFrames = this.#heardFrames + this.#concealedFrames;
@@ -104,6 +117,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
       startSample: Math.max(0, (endFrame - windowFrames) * hopSamples),
       endSample: newest.index * hopSamples + frameSamples,
       endFrame,
+      hopFrames,
       frameCount: windowFrames,
       contextFrames,
       featureCount,
@@ -115,6 +129,9 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   }
 }
 
+/** Features, then the mask, in one buffer of its own: it can be handed to another thread as it is. */
 function emptyBlock(frames: number): FeatureBlock {
-  return { features: new Float32Array(frames * featureCount), mask: new Float32Array(frames) };
+  const values = new Float32Array(frames * (featureCount + 1));
+  const maskStart = frames * featureCount;
+  return { features: values.subarray(0, maskStart), mask: values.subarray(maskStart) };
 }

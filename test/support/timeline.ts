@@ -36,6 +36,7 @@ export function segment(participantId: string, atMs: number, label = 'sadness'):
     probabilities: { sadness: 0.5, neutral: 0.5 },
     concealedRatio: 0,
     unreliable: false,
+    hopMs: 250,
     points: 4,
   };
 }

@@ -11,7 +11,7 @@ import { play, shippedModelDir, type OfflineCaller } from './play.ts';
 /** What a call's timeline would hold of the recordings: its own events, without what only a live call has. */
 export type AnalysisEvent =
   | Extract<EventDraft, { type: 'speech' }>
-  | Omit<Extract<EventDraft, { type: 'segment' }>, 'concealedRatio' | 'unreliable'>
+  | Omit<Extract<EventDraft, { type: 'segment' }>, 'concealedRatio' | 'unreliable' | 'hopMs'>
   | Omit<Extract<EventDraft, { type: 'point' }>, 'arrivedAtUnixMs' | 'unreliable'>;
 
 /** The timeline of some recordings. */

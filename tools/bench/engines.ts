@@ -22,10 +22,14 @@ const hops = 4;
 const rounds = 5;
 /** Windows over which logits are compared. */
 const comparedWindows = 24;
+/** Of the head in 8-bit integers. */
+const maxInt8Difference = 0.1;
 
 /** An engine that loaded. */
 interface Contender {
   readonly name: string;
+  /** Greatest difference of a logit from the CPU engine's. */
+  readonly maxDifference: number;
   readonly sizes: readonly number[];
   readonly score: (windows: readonly EngineWindow[]) => Promise<Float32Array>;
   readonly close: () => Promise<void>;
@@ -63,8 +67,11 @@ async function openAll(model: LoadedModel): Promise<[contenders: Contender[], ab
   const absent: [string, string][] = [];
   for (const name of engineNames.toReversed()) {
     try {
-      const [engine] = await loadEngines({ model, name, logger });
+      const [engine] = await loadEngines({ model, name, precision: 'fp32', logger });
       if (engine !== undefined) contenders.push(contenderOf(engine));
+      if (name !== 'cpu') continue;
+      const [int8] = await loadEngines({ model, name, precision: 'int8', logger });
+      if (int8 !== undefined) contenders.push({ ...contenderOf(int8), name: 'cpu, int8', maxDifference: maxInt8Difference });
     } catch (error) {
       absent.push([name, messageOf(error).replace(/^.*? to load, got: [\w-]+: /, '')]);
     }
@@ -73,7 +80,8 @@ async function openAll(model: LoadedModel): Promise<[contenders: Contender[], ab
 }
 
 function contenderOf(engine: Engine): Contender {
-  return { name: engine.name, sizes: batchSizes, score: (windows) => engine.run(windows), close: () => engine.close() };
+  const { name } = engine;
+  return { name, maxDifference, sizes: batchSizes, score: (windows) => engine.run(windows), close: () => engine.close() };
 }
 
 async function openPortable(model: LoadedModel, backend: PortableBackend): Promise<Contender> {
@@ -83,6 +91,7 @@ async function openPortable(model: LoadedModel, backend: PortableBackend): Promi
   const [streams, feed] = [new Streams(session, shape), new StreamFeed(shape)];
   return {
     name: `tfjs ${backend} (reference)`,
+    maxDifference,
     // Plain JavaScript takes most of a second for one window.
     sizes: backend === 'cpu' ? [1] : batchSizes,
     score: (windows) => streams.run(feed.pack(windows)),
@@ -95,7 +104,9 @@ async function measureTogether(contenders: readonly Contender[], cpu: Contender,
   for (const one of contenders.filter((contender) => contender !== cpu)) {
     const difference = await differenceOf(one, cpu, windows);
     differences.set(one.name, difference);
-    if (!(difference <= maxDifference)) failures.push(`${one.name}: logits differ from the CPU engine's by ${difference.toExponential(1)}`);
+    if (!(difference <= one.maxDifference)) {
+      failures.push(`${one.name}: logits differ from the CPU engine's by ${difference.toExponential(1)}`);
+    }
   }
   const cpuMs = new Map<string, number>();
   const variants = contenders.flatMap(({ name, sizes, score }) =>

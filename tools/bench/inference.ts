@@ -28,7 +28,7 @@ export async function measureInference(): Promise<BenchmarkResult> {
   const model = await shippedModel();
   const windows = await speechWindows(windowCount + 1, model.frontEnd);
   const logger = createLogger('silent');
-  const engines = await loadEngines({ model, name: 'cpu', threads: threads + 1, logger });
+  const engines = await loadEngines({ model, name: 'cpu', precision: 'fp32', threads: threads + 1, logger });
   const [engine, ...pool] = engines;
   if (engine === undefined) throw new Error('Expected an engine, got none');
   const session = await mainThreadSession(model);

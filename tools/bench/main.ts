@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureEngines } from './engines.ts';
+import { measureInstead } from './instead.ts';
 import { measureInference } from './inference.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, format, type BenchmarkOptions, type BenchmarkResult } from './report.ts';
@@ -9,18 +10,23 @@ import { measureLoss, measureOpus } from './opus.ts';
 import { measureMemory } from './memory.ts';
 import { measureSkip } from './skip.ts';
 import { measureStages } from './stages.ts';
+import { measureStore } from './store.ts';
 import { measureStreaming } from './streaming.ts';
 import { measureThreads } from './threads.ts';
+import { measureTurns } from './turns.ts';
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<BenchmarkResult>>> = {
   stages: measureStages,
+  turns: measureTurns,
   skip: measureSkip,
   opus: measureOpus,
   loss: measureLoss,
   inference: measureInference,
   engines: measureEngines,
   streaming: measureStreaming,
+  instead: measureInstead,
   memory: measureMemory,
+  store: measureStore,
   latency: measureLatency,
   threads: measureThreads,
 };

@@ -2,7 +2,7 @@
 import type { AudioDecoder } from '../../src/pipeline/audio-decoder.ts';
 import { FrontEnd } from '../../src/pipeline/front-end.ts';
 import { parseRtp } from '../../src/pipeline/rtp.ts';
-import type { FrontEndSpec, PipelineOutput } from '../../src/pipeline/types.ts';
+import type { FrontEndSpec, PipelineOutput, RtpPacket } from '../../src/pipeline/types.ts';
 
 /** The codec of the simulated callers. */
 export const callersCodec = { mimeType: 'audio/opus', clockRateHz: 48_000, channels: 2, payloadType: 100 };
@@ -25,6 +25,11 @@ export class PlainPipeline {
   take(data: Uint8Array, arrivalMs: number): void {
     const packet = parseRtp({ data, arrivalMs });
     if (typeof packet === 'string') throw new Error(`Expected RTP, got a packet with a fault: ${packet}`);
+    this.takePacket(packet);
+  }
+
+  /** Takes a packet that was parsed. */
+  takePacket(packet: RtpPacket): void {
     this.#frontEnd.process(packet, this.#emit);
   }
 

@@ -40,9 +40,9 @@ export async function shippedModel(): Promise<LoadedModel & { readonly frontEnd:
   return { ...model, frontEnd: frontEndSpec(model.manifest) };
 }
 
-/** The model's networks in this thread, as an inference thread has them. */
-export function mainThreadSession({ manifest, paths }: LoadedModel): Promise<OnnxSession> {
-  const networks = { trunkPath: paths.trunk, headPath: paths.head, shape: streamShape(manifest) };
+/** The model's networks in this thread, as an inference thread has them; by default in 32-bit floats. */
+export function mainThreadSession({ manifest, paths }: LoadedModel, headPath = paths.head): Promise<OnnxSession> {
+  const networks = { trunkPath: paths.trunk, headPath, shape: streamShape(manifest) };
   return OnnxSession.open({ ...networks, executionProviders: ['cpu'], intraOpNumThreads: 1 });
 }
 

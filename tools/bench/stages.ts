@@ -12,6 +12,7 @@ import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-d
 import type { FrontEndSpec, PcmChunk, PlayoutItem, RtpPacket } from '../../src/pipeline/types.ts';
 import { WindowAssembler } from '../../src/pipeline/window-assembler.ts';
 import type { RawRtp } from '../../src/sfu/types.ts';
+import { meydaVariant } from './meyda.ts';
 import { timeNative } from './native.ts';
 import { plainFeatures } from './plain-features.ts';
 import { callersCodec, PlainPipeline, plainTrack } from './plain-pipeline.ts';
@@ -28,8 +29,8 @@ const plainFrames = 300;
 const maxDifference = 1e-3;
 
 /** The whole way from a packet to its features, without and with voice activity, and what each may cost, us a packet. */
-const toFeatures = { name: 'packet to features', limitUs: 40 };
-const toSpeech = { name: 'packet to features and voice activity', limitUs: 60 };
+const toFeatures = { name: 'packet to features', limitUs: 25 };
+const toSpeech = { name: 'packet to features and voice activity', limitUs: 30 };
 
 /** What goes into each stage: what the stage before made of the same speech. */
 interface Inputs {
@@ -58,7 +59,8 @@ export async function measureStages(): Promise<BenchmarkResult> {
   const scipy = await startScipy(inputs.samples);
   const running: Running = { packets: new Subject(), subscription: Subscription.EMPTY };
   const variants = [...stageVariants(inputs, frontEnd, decoder), ...wholeVariants(inputs, frontEnd, decoder, running)];
-  if (scipy !== null) variants.push({ name: 'log-mel + MFCC, SciPy, all frames at once', units: scipy.frames, run: () => scipy.round() });
+  variants.push(meydaVariant(inputs.samples));
+  if (scipy !== null) variants.push({ name: 'log-mel + MFCC, SciPy, all frames at once', units: scipy.units, run: () => scipy.round() });
   const timings = await compare(variants, rounds);
   scipy?.close();
   const native = await timeNative(

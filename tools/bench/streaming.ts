@@ -18,6 +18,8 @@ interface Setting {
   readonly session: OnnxSession;
   readonly streams: Streams;
   readonly feed: StreamFeed;
+  /** The same with the head in 8-bit integers, as the CPU engine serves. */
+  readonly int8: { readonly streams: Streams; readonly feed: StreamFeed };
 }
 
 const batchSizes = [1, 8];
@@ -27,7 +29,15 @@ const rounds = 15;
 const requiredMs = 0.6;
 /** Greatest difference of a logit between the ways. */
 const maxDifference = 1e-4;
-const ways = { whole: 'whole windows', streaming: 'streaming: trunk and head', trunk: 'trunk alone, one hop', head: 'head alone' };
+/** Greatest difference of a logit by which the head in 8-bit integers may miss. */
+const maxInt8Difference = 0.1;
+const ways = {
+  whole: 'whole windows',
+  streaming: 'streaming: trunk and head',
+  int8: 'the same, head in 8-bit integers',
+  trunk: 'trunk alone, one hop',
+  head: 'head alone',
+};
 
 /** Scores the same windows of speech in every way, in batches of one and of eight callers. */
 export async function measureStreaming(): Promise<BenchmarkResult> {
@@ -36,13 +46,15 @@ export async function measureStreaming(): Promise<BenchmarkResult> {
   const session = await mainThreadSession(model);
   const whole = await WholeNetwork.open(model);
   const windows = await speechWindows(windowCount + 1, model.frontEnd);
-  const setting = { model, windows, whole, session, streams: new Streams(session, shape), feed: new StreamFeed(shape) };
+  const int8Session = await mainThreadSession(model, model.paths.headInt8);
+  const int8 = { streams: new Streams(int8Session, shape), feed: new StreamFeed(shape) };
+  const setting = { model, windows, whole, session, streams: new Streams(session, shape), feed: new StreamFeed(shape), int8 };
   await checkScores(setting);
   const timings = await compare(
     batchSizes.flatMap((batch) => variantsOf(setting, batch)),
     rounds,
   );
-  await Promise.all([whole.close(), session.close()]);
+  await Promise.all([whole.close(), session.close(), int8Session.close()]);
 
   const timing = (way: string, batch: number) => timings.find(({ name }) => name === nameOf(way, batch));
   const minMs = (way: string, batch: number): number => (timing(way, batch)?.minUs ?? NaN) / 1000;
@@ -60,24 +72,30 @@ export async function measureStreaming(): Promise<BenchmarkResult> {
   const about =
     `Windows of ${String(shape.windowFrames)} frames after a context of ${String(shape.contextFrames)}, every ${String(shape.hopFrames)} ` +
     `frames. CPU time of one thread, ${String(rounds)} interleaved rounds; the ratio is of the best. ` +
-    `The logits of every window agree to ${String(maxDifference)}.`;
+    `The logits of every window agree to ${String(maxDifference)}, with the head in 8-bit integers to ${String(maxInt8Difference)}.`;
   return { name: 'streaming', about, rows, failures: streamedMs <= requiredMs ? [] : [slow] };
 }
 
 /** A comparison is worth something only between things that do the same. */
-async function checkScores({ windows, whole, streams, feed }: Setting): Promise<void> {
+async function checkScores({ windows, whole, streams, feed, int8 }: Setting): Promise<void> {
   for (const { endFrame, blocks } of windows) {
-    const streamed = await streams.run(feed.pack([{ trackId: 'check', endFrame, blocks }]));
+    const window = { trackId: 'check', endFrame, blocks };
     const expected = await whole.run(whole.gather([{ blocks }]));
-    const differs = expected.some((value, i) => Math.abs(value - (streamed[i] ?? NaN)) > maxDifference);
-    if (differs) throw new Error('Expected streaming to score as whole windows do, got other logits');
+    for (const [streamed, most] of [
+      [await streams.run(feed.pack([window])), maxDifference],
+      [await int8.streams.run(int8.feed.pack([window])), maxInt8Difference],
+    ] as const) {
+      const differs = expected.some((value, i) => !(Math.abs(value - (streamed[i] ?? NaN)) <= most));
+      if (differs) throw new Error(`Expected streaming to score as whole windows do to ${String(most)}, got other logits`);
+    }
   }
 }
 
-function variantsOf({ model, windows, whole, session, streams, feed }: Setting, batch: number): Variant[] {
+function variantsOf({ model, windows, whole, session, streams, feed, int8 }: Setting, batch: number): Variant[] {
   const { hopFrames, windowFrames, strideFrames, stepSize, stateSize, featureCount } = streamShape(model.manifest);
   const wholes = Array.from({ length: windowCount / batch }, (_, at) => whole.gather(windows.slice(at * batch, (at + 1) * batch)));
   const streamed = callers(windows, batch, (due) => streams.run(feed.pack(due)));
+  const streamedInt8 = callers(windows, batch, (due) => int8.streams.run(int8.feed.pack(due)));
   const { features, mask } = new StreamFeed({ hopFrames, featureCount }).pack(
     Array.from({ length: batch }, (_, caller) => ({ trackId: String(caller), endFrame: 0, blocks: windows[0]?.blocks.slice(-1) ?? [] })),
   );
@@ -97,6 +115,7 @@ function variantsOf({ model, windows, whole, session, streams, feed }: Setting, 
       for (const one of wholes) await whole.run(one);
     }),
     timed(ways.streaming, streamed.run, streamed.prepare),
+    timed(ways.int8, streamedInt8.run, streamedInt8.prepare),
     timed(
       ways.trunk,
       times(() => session.trunk({ batch, frames: hopFrames, features, mask, state })),

@@ -66,7 +66,7 @@ export function blockOf(progress: Progress): string[] {
   return [
     `  ${measuring ? 'measuring' : 'warming up'}, ${showTime(leftSeconds)} left`,
     `  callers  ${show(sample.callers)}    events/s  ${show(Math.round(sample.events))}    dropped windows  ${show(sample.droppedWindows)}`,
-    `  latency  p50 ${show(sample.latencyMs.p50)} ms    p99 ${show(sample.latencyMs.p99)} ms`,
+    `  latency  p50 ${show(sample.latencyMs.p50)} ms    p99 ${show(sample.latencyMs.p99)} ms    hop ${show(sample.hopMs)} ms`,
     `  CPU      ${cpuText(sample.cpuMs)}`,
     `  memory   server ${megabytes(sample.serverBytes)} MB    media workers ${megabytes(sample.mediaWorkersBytes)} MB`,
     `  sender   p99 ${show(sample.senderLateMs.p99)} ms late`,
@@ -74,13 +74,14 @@ export function blockOf(progress: Progress): string[] {
 }
 
 function plainOf({ sample, leftSeconds, measuring }: Extract<Progress, { phase: 'running' }>): string {
-  const { callers, events, latencyMs, cpuMs, droppedWindows } = sample;
+  const { callers, events, latencyMs, hopMs, cpuMs, droppedWindows } = sample;
   return [
     `${measuring ? 'measuring' : 'warming up'}, ${showTime(leftSeconds)} left`,
     `${show(callers)} callers`,
     `${show(Math.round(events))} events/s`,
     `p50 ${show(latencyMs.p50)} ms`,
     `p99 ${show(latencyMs.p99)} ms`,
+    `hop ${show(hopMs)} ms`,
     `CPU ${percent(cpuMs?.total ?? null)}`,
     `memory ${megabytes(memoryOf(sample))} MB`,
     `dropped ${show(droppedWindows)}`,

@@ -16,7 +16,7 @@ export interface RunFigures {
   readonly eventLatencyMs: Nullable<Percentiles>;
   /** Points that came, of the whole run, each once. */
   readonly points: number;
-  /** Points that what was sent must give; equal to `points` where nothing is missing. */
+  /** Points that what was sent must give, less those that the server said it would leave out (`hopMs`, waits); equal to `points` where nothing is missing. */
   readonly expectedPoints: number;
   readonly missingPoints: number;
   /** Points beyond what was sent can give: 0, or the tool or the server is wrong. */
@@ -29,6 +29,12 @@ export interface RunFigures {
   readonly skippedEvents: number;
   /** `gap` events: media that the server says it did not score. */
   readonly gapEvents: number;
+  /** The hop of the model, and the widest that was in force; wider is beyond what the server can. */
+  readonly hopMs: { readonly model: number; readonly widest: number };
+  /** Points of the measurement at a wider hop than the model's. */
+  readonly widenedPoints: number;
+  /** Time that callers waited during the measurement, as the server tells, over all of them. */
+  readonly waitedSeconds: number;
   readonly cpuMsPerCallerSecond: CpuParts | null;
   /** What the callers added to the resident memory of the server and its media workers, by caller. */
   readonly rssMbPerCaller: number;
@@ -89,6 +95,8 @@ export const limitP99Ms = 500;
 /** Packets that go out later than this make the generator the one who is slow. */
 const lateP99Ms = 20;
 const bytesPerMb = 1e6;
+/** Windows that an utterance may have more where a wait cut it in two. */
+const extraPerWait = 2;
 /** Samples at the end that memory is taken from. */
 const lastSamples = 5;
 
@@ -116,6 +124,9 @@ export function figuresOf(run: RunRecord): RunFigures {
     duplicates: run.heard.duplicates,
     skippedEvents: run.heard.skipped,
     gapEvents: run.heard.gapEvents,
+    hopMs: run.heard.hopMs,
+    widenedPoints: run.heard.widenedPoints,
+    waitedSeconds: round(run.heard.waitedMs / 1000),
     cpuMsPerCallerSecond: cpuMs === null || callerSeconds === 0 ? null : perCaller(cpuMs, callerSeconds),
     rssMbPerCaller: round((memoryMb.end + memoryMb.mediaWorkersEnd - memoryMb.idle - memoryMb.mediaWorkersIdle) / run.callers),
     memoryMb: mapValues(memoryMb, round),
@@ -134,8 +145,10 @@ export function figuresOf(run: RunRecord): RunFigures {
 }
 
 /** Why a run is beyond a server's limit; null where it is not. */
-export function beyondLimit({ failures, eventLatencyMs, points }: RunFigures): string | null {
+export function beyondLimit({ failures, eventLatencyMs, points, hopMs, waitedSeconds }: RunFigures): string | null {
   if (failures[0] !== undefined) return failures[0];
+  if (waitedSeconds > 0) return 'expected all callers to be measured all the time, got some who waited';
+  if (hopMs.widest > hopMs.model) return `expected a point each ${hopMs.model} ms, got a hop of ${hopMs.widest} ms`;
   if (points === 0) return 'expected points, got none';
   const { p99 } = eventLatencyMs;
   return p99 !== null && p99 > limitP99Ms ? `expected a p99 of at most ${limitP99Ms} ms, got ${p99.toFixed(0)} ms` : null;
@@ -163,16 +176,19 @@ export function callersPerCore({ cpuMsPerCallerSecond, missingPoints }: RunFigur
 
 /**
  * Compares caller by caller, so that what one has too few does not hide behind another. Where a server's timers decide between
- * two counts, either is right, and so is what lies between.
+ * two counts, either is right, and so is what lies between. What the server said it would leave out is not missing.
  */
 function countPoints({ heard, expected }: RunRecord): Pick<RunFigures, 'points' | 'expectedPoints' | 'missingPoints' | 'excessPoints'> {
   let [points, expectedPoints, missingPoints, excessPoints] = [0, 0, 0, 0];
   for (const { participantId, least, most } of expected) {
     const got = heard.points.get(participantId) ?? 0;
+    const leftOut = heard.leftOut.get(participantId);
+    const leastHere = Math.max(0, least - (leftOut?.windows ?? 0));
+    const mostHere = most + (leftOut?.waits ?? 0) * extraPerWait;
     points += got;
-    expectedPoints += Math.min(most, Math.max(least, got));
-    missingPoints += Math.max(0, least - got);
-    excessPoints += Math.max(0, got - most);
+    expectedPoints += Math.min(mostHere, Math.max(leastHere, got));
+    missingPoints += Math.max(0, leastHere - got);
+    excessPoints += Math.max(0, got - mostHere);
   }
   return { points, expectedPoints, missingPoints, excessPoints };
 }
@@ -201,8 +217,14 @@ function warningsOf(figures: Omit<RunFigures, 'failures' | 'warnings'>, run: Run
     ...(figures.cpuMsPerCallerSecond === null && figures.seconds > 0
       ? ['the server does not tell CPU time by part: it runs on no Linux, or is older']
       : []),
+    ...(figures.hopMs.widest > figures.hopMs.model || figures.waitedSeconds > 0 ? [overloadNote(figures)] : []),
     ...(run.interrupted ? ['the run was interrupted: the figures are of what there is'] : []),
   ];
+}
+
+function overloadNote({ hopMs, widenedPoints, waitedSeconds }: Omit<RunFigures, 'failures' | 'warnings'>): string {
+  const waited = waitedSeconds > 0 ? `, and callers waited, ${waitedSeconds.toFixed(0)} s in all` : '';
+  return `this was more than the server can do at ${hopMs.model} ms: ${widenedPoints} points have a hop of up to ${hopMs.widest} ms${waited}`;
 }
 
 function memoryAtEnd(samples: readonly Sample[], to: Reading): Pick<Sample, 'serverBytes' | 'mediaWorkersBytes'> {

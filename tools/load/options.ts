@@ -62,7 +62,7 @@ export const usage = `Usage: npm run load -- --callers N --seconds S [options]
   --talk RATIO       share of the time that each caller speaks (0.4); 1: everybody talks all the time
   --call-size N      callers of one call, 1 to 30 (4)
   --subscribers M    sockets that follow the calls (one a call)
-  --find-limit       raise the callers until points are missing or the p99 of latency passes 500 ms
+  --find-limit       raise the callers until points are missing, the hop widens or the p99 of latency passes 500 ms
   --max-callers N    where that search ends (5000)
   --url URL          the server to load (one of its own, on a free port)
   --token TOKEN      for that server: scopes ingest and read, for every call; or set UNDERTONE_AUTH_SECRET

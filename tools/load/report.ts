@@ -118,7 +118,16 @@ function samplePlots(samples: readonly Sample[]): Plot[] {
       unit: 'windows',
       series: [{ name: 'dropped', values: of(({ droppedWindows }) => droppedWindows) }],
     },
-    { ...over, title: 'Callers', unit: 'callers', series: [{ name: 'callers', values: of(({ callers }) => callers) }] },
+    { ...over, title: 'Hop in force', unit: 'ms', series: [{ name: 'hop', values: of(({ hopMs }) => hopMs) }] },
+    {
+      ...over,
+      title: 'Callers',
+      unit: 'callers',
+      series: [
+        { name: 'callers', values: of(({ callers }) => callers) },
+        { name: 'waiting', values: of(({ waiting }) => waiting) },
+      ],
+    },
     { ...over, title: 'Events', unit: 'a second', series: [{ name: 'events', values: of(({ events }) => events) }] },
   ];
 }

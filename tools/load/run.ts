@@ -3,13 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
+import { loadManifest } from '../../src/models/manifest.ts';
 import { Callers } from './callers.ts';
 import type { Cast } from './caller-stream.ts';
 import type { Expected } from './expectation.ts';
 import { workOutExpected } from './expectations.ts';
-import { LatencyHistogram, type Percentiles } from './latency-histogram.ts';
-import { cpuMsBetween, droppedBetween, readingOf, type CpuParts, type Reading } from './meters.ts';
+import type { LatencyHistogram, Percentiles } from './latency-histogram.ts';
+import { readingOf, type CpuParts, type Reading } from './meters.ts';
 import type { LoadOptions } from './options.ts';
+import { Recorder } from './recorder.ts';
 import { seatCallers } from './seats.ts';
 import { Senders } from './senders.ts';
 import { dealCalls, Subscribers, type HeardTotals } from './subscribers.ts';
@@ -25,6 +27,10 @@ export interface Sample {
   readonly events: number;
   /** Of the points that came in this second. */
   readonly latencyMs: Percentiles;
+  /** The widest hop that a point of this second says; null where there was none. */
+  readonly hopMs: number | null;
+  /** Callers who waited, on average over this second, as far as the server told of it. */
+  readonly waiting: number;
   /** CPU time a second, ms; null where the server does not tell. */
   readonly cpuMs: CpuParts | null;
   readonly serverBytes: number;
@@ -103,6 +109,8 @@ async function runAgainst(target: Target, { options, callers: count, voices, onP
   const cast: Cast = { voices, talkRatio, lossPercent, jitterMs, seed, seatsByCall };
   const callers = new Callers({ target, codec, seatsByCall, runId: randomBytes(4).toString('hex'), seed });
   const sockets = dealCalls(callers.callIds, options.subscribers ?? seatsByCall.length);
+  const { manifest } = await loadManifest(target.modelDir);
+  const hopMs = (manifest.hopFrames * manifest.hopSamples * 1000) / manifest.sampleRateHz;
   const idle = await read();
   const open: { senders?: Senders; subscribers?: Subscribers } = {};
   try {
@@ -112,9 +120,8 @@ async function runAgainst(target: Target, { options, callers: count, voices, onP
     }, signal);
     if (signal.aborted) throw new Error('Expected time for the callers to join, got an interruption');
     const recorder = new Recorder();
-    open.subscribers = await Subscribers.open({ serverUrl: target.url, token: target.token, sockets }, (report) => {
-      recorder.events += report.events;
-      recorder.latency.merge(report.latency);
+    open.subscribers = await Subscribers.open({ serverUrl: target.url, token: target.token, sockets, hopMs }, (report) => {
+      recorder.heard(report);
     });
     await untilTapped(read, idle.taps + count);
     open.senders = await Senders.open({ cast, ipv6: callers.ipv6 }, (report) => {
@@ -158,44 +165,6 @@ async function runAgainst(target: Target, { options, callers: count, voices, onP
     throw error;
   } finally {
     await open.senders?.close();
-  }
-}
-
-/** Gathers what the threads report. */
-class Recorder {
-  readonly samples: Sample[] = [];
-  readonly latency = new LatencyHistogram();
-  readonly late = new LatencyHistogram();
-  events = 0;
-  senderCpuMs = 0;
-  measuring = false;
-  readonly #lateNow = new LatencyHistogram();
-
-  sent(late: Parameters<LatencyHistogram['merge']>[0], cpuMs: number): void {
-    this.#lateNow.merge(late);
-    if (!this.measuring) return;
-    this.late.merge(late);
-    this.senderCpuMs += cpuMs;
-  }
-
-  sample(of: Pick<Sample, 'atSeconds' | 'callers'>, idle: Reading, before: Reading, now: Reading): Sample {
-    const seconds = (now.atUnixMs - before.atUnixMs) / 1000;
-    const cpuMs = cpuMsBetween(before, now);
-    const sample = {
-      ...of,
-      events: this.events / seconds,
-      latencyMs: this.latency.percentiles,
-      cpuMs: cpuMs === null ? null : mapParts(cpuMs, (ms) => ms / seconds),
-      serverBytes: now.serverBytes,
-      mediaWorkersBytes: now.mediaWorkersBytes,
-      droppedWindows: droppedBetween(idle, now),
-      senderLateMs: this.#lateNow.percentiles,
-    };
-    this.samples.push(sample);
-    this.events = 0;
-    this.latency.reset();
-    this.#lateNow.reset();
-    return sample;
   }
 }
 
@@ -282,15 +251,4 @@ async function untilTapped(read: () => Promise<Reading>, taps: number): Promise<
   const untilMs = performance.now() + tapsTimeoutMs;
   while ((await read()).taps < taps && performance.now() < untilMs) await delay(tapsIntervalMs);
   await delay(settleMs);
-}
-
-function mapParts(parts: CpuParts, map: (ms: number) => number): CpuParts {
-  return {
-    main: map(parts.main),
-    pipeline: map(parts.pipeline),
-    inference: map(parts.inference),
-    mediasoup: map(parts.mediasoup),
-    other: map(parts.other),
-    total: map(parts.total),
-  };
 }

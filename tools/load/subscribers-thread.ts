@@ -2,13 +2,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ServerMessage } from '../../src/gateway/protocol.ts';
 import { TimelineSocket } from '../bench/timeline-socket.ts';
+import { HopWatch } from './hop-watch.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { SeqWatch } from './seq-watch.ts';
 import type { SubscribersCommand, SubscribersData, SubscribersReport } from './subscribers.ts';
 
 if (parentPort === null) throw new Error('Expected to run as a worker thread');
 const port = parentPort;
-const { serverUrl, token, sockets } = workerData as SubscribersData;
+const { serverUrl, token, sockets, hopMs } = workerData as SubscribersData;
 const reportIntervalMs = 1000;
 
 /** The first socket that follows a call counts its points; the others see them once more each. */
@@ -23,6 +24,9 @@ const toEnd = new Set<string>();
 let events = 0;
 let total = 0;
 let gapEvents = 0;
+const hops = new HopWatch(hopMs);
+const widened = { points: 0, widestMs: hopMs, waitedMs: 0 };
+const thisSecond: { hopMs: number | null; waitedMs: number } = { hopMs: null, waitedMs: 0 };
 const faults: string[] = [];
 
 for (const callIds of sockets) {
@@ -68,6 +72,10 @@ port.on('message', (command: SubscribersCommand) => {
       points,
       latency: measured.data,
       gapEvents,
+      leftOut: hops.leftOut,
+      hopMs: { model: hopMs, widest: widened.widestMs },
+      widenedPoints: widened.points,
+      waitedMs: widened.waitedMs,
       seqGaps: sum(({ gaps }) => gaps),
       duplicates: sum(({ duplicates }) => duplicates),
       skipped: sum(({ skipped }) => skipped),
@@ -87,14 +95,17 @@ function take(message: ServerMessage, atUnixMs: number, watch: ReadonlyMap<strin
     if (event.type === 'point') {
       const latencyMs = atUnixMs - event.arrivedAtUnixMs;
       second.add(latencyMs);
-      if (measuring !== null && atUnixMs >= measuring.fromUnixMs && atUnixMs < measuring.toUnixMs) measured.add(latencyMs);
+      if (isMeasured(atUnixMs)) measured.add(latencyMs);
     }
     if (!counts.has(event.callId)) return;
+    hops.take(event);
     if (event.type === 'point') {
+      takeHop(event.hopMs, atUnixMs);
       total += 1;
       points.set(event.participantId, (points.get(event.participantId) ?? 0) + 1);
     } else if (event.type === 'gap') {
       gapEvents += 1;
+      if (event.reason === 'waiting') takeWait(event.atMs - event.startMs, atUnixMs);
     } else if (event.type === 'end') {
       toEnd.delete(event.callId);
       if (toEnd.size === 0) report({ type: 'ended' });
@@ -108,8 +119,26 @@ function take(message: ServerMessage, atUnixMs: number, watch: ReadonlyMap<strin
   }
 }
 
+function takeHop(ms: number, atUnixMs: number): void {
+  thisSecond.hopMs = Math.max(thisSecond.hopMs ?? 0, ms);
+  if (!isMeasured(atUnixMs) || ms <= hopMs) return;
+  widened.points += 1;
+  widened.widestMs = Math.max(widened.widestMs, ms);
+}
+
+function takeWait(ms: number, atUnixMs: number): void {
+  thisSecond.waitedMs += ms;
+  if (isMeasured(atUnixMs)) widened.waitedMs += ms;
+}
+
+function isMeasured(atUnixMs: number): boolean {
+  return measuring !== null && atUnixMs >= measuring.fromUnixMs && atUnixMs < measuring.toUnixMs;
+}
+
 function reportSecond(): void {
-  report({ type: 'heard', events, points: total, latency: second.data });
+  report({ type: 'heard', events, points: total, latency: second.data, ...thisSecond });
+  thisSecond.hopMs = null;
+  thisSecond.waitedMs = 0;
   events = 0;
   second.reset();
 }

@@ -1,5 +1,6 @@
 // Follows the calls of a load test, all from one worker thread, so that sending does not make receiving late.
 import { Worker } from 'node:worker_threads';
+import type { LeftOut } from './hop-watch.ts';
 import type { HistogramData } from './latency-histogram.ts';
 
 /** What the thread is started with. */
@@ -8,6 +9,8 @@ export interface SubscribersData {
   readonly token: string;
   /** The calls that each socket follows. */
   readonly sockets: readonly (readonly string[])[];
+  /** The hop between points of the server's model. */
+  readonly hopMs: number;
 }
 
 /** What the thread is told. */
@@ -29,6 +32,10 @@ export interface HeardReport {
   /** Points of all calls so far. */
   readonly points: number;
   readonly latency: HistogramData;
+  /** The widest hop that points of this second say; null where there were none. */
+  readonly hopMs: number | null;
+  /** Time that participants were told to have waited, over all of them. */
+  readonly waitedMs: number;
 }
 
 /** What was heard from beginning to end. */
@@ -37,6 +44,14 @@ export interface HeardTotals {
   readonly points: ReadonlyMap<string, number>;
   /** Latencies of the points that came while it was measured. */
   readonly latency: HistogramData;
+  /** What the server said that it left out, by participant. */
+  readonly leftOut: ReadonlyMap<string, LeftOut>;
+  /** The hop of the model, and the widest that a point of the measurement said. */
+  readonly hopMs: { readonly model: number; readonly widest: number };
+  /** Points of the measurement at a wider hop than the model's. */
+  readonly widenedPoints: number;
+  /** Time that participants waited, over all of them, as far as it was told during the measurement. */
+  readonly waitedMs: number;
   /** `gap` events: media that the server says it did not score. */
   readonly gapEvents: number;
   readonly seqGaps: number;

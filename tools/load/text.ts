@@ -31,6 +31,8 @@ export function rowsOf(figures: RunFigures): Row[] {
     ['points', show(figures.points), `of ${figures.expectedPoints} expected`],
     ['missing points', show(figures.missingPoints), ''],
     ['dropped windows', show(figures.droppedWindows), `${figures.gapEvents} gap events`],
+    ['widest hop', show(figures.hopMs.widest), `ms, ${figures.widenedPoints} points wider than ${show(figures.hopMs.model)} ms`],
+    ['callers waited', show(figures.waitedSeconds), 's in all'],
     ['seq gaps', show(figures.seqGaps), ''],
     ['duplicates', show(figures.duplicates), ''],
     ['skipped events', show(figures.skippedEvents), ''],

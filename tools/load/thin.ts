@@ -26,9 +26,12 @@ function joined(group: readonly Sample[]): Sample {
   });
   const cpu = (part: keyof CpuParts): number => mean(({ cpuMs }) => cpuMs?.[part] ?? 0);
   const [main = 0, pipeline = 0, inference = 0, mediasoup = 0, other = 0] = partNames.map(cpu);
+  const hopMs = highest((sample) => sample.hopMs ?? NaN);
   return {
     ...last,
     events: mean(({ events }) => events),
+    hopMs: Number.isNaN(hopMs) ? null : hopMs,
+    waiting: mean(({ waiting }) => waiting),
     latencyMs: percentiles(({ latencyMs }) => latencyMs),
     senderLateMs: percentiles(({ senderLateMs }) => senderLateMs),
     cpuMs: last.cpuMs === null ? null : { main, pipeline, inference, mediasoup, other, total: cpu('total') },

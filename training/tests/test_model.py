@@ -4,7 +4,8 @@ import unittest
 
 import torch
 
-from undertone.model import DILATIONS, EmoNet, StreamingTrunk
+from undertone.model import DILATIONS, EmoNet
+from undertone.serving import StreamingTrunk
 from undertone.windows import HOP_FRAMES, STRIDE, WINDOW_FRAMES
 
 

@@ -1,5 +1,6 @@
 """A whole small training on the demo's clips: features by the serving code, a run cut off and gone on with, and the export."""
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -18,7 +19,7 @@ from train import initial_of
 from undertone.data import load, split_by_speaker
 from undertone import augment
 from undertone.exporting import context_of, write_graphs
-from undertone.model import StreamingTrunk
+from undertone.serving import StreamingTrunk
 from undertone.metrics import fit_temperature
 from undertone.report import calibrated, figures, pooled, sharpened, verdict_temperature_of
 from undertone.score import score
@@ -225,7 +226,10 @@ class Training(unittest.TestCase):
         manifest = json.loads((out / "manifest.json").read_text())
         self.assertEqual(manifest["contextFrames"], context_of(trainer.averaged))
         self.assertEqual(manifest["streaming"]["stateSize"], StreamingTrunk(trainer.averaged).state_size)
-        self.assertEqual(sorted(manifest["files"]), ["head", "trunk", "whole"])
+        int8 = [] if importlib.util.find_spec("onnx") is None else ["headInt8"]
+        self.assertEqual(sorted(manifest["files"]), ["head", *int8, "trunk", "whole"])
+        for file in manifest["files"].values():
+            self.assertEqual(hashlib.sha256((out / file["path"]).read_bytes()).hexdigest(), file["sha256"])
         parity = json.loads((out / "parity.json").read_text())
         self.assertEqual((out / "parity-features.i16").stat().st_size, 2 * parity["batch"] * parity["frameCount"] * parity["featureCount"])
 

@@ -1,6 +1,7 @@
-"""Writes a trained network as the three graphs that serve and check it, with a fixture by which every engine is held to it."""
+"""Writes a trained network as the graphs that serve and check it, with a fixture by which every engine is held to it."""
 
 import hashlib
+import importlib.util
 import json
 
 import numpy as np
@@ -8,9 +9,14 @@ import torch
 
 from . import normalize, windows
 from .data import LABELS
-from .model import StreamingHead, StreamingTrunk, WholeWindow
+from .model import StreamingHead, WholeWindow
+from .quantizing import write_int8_head
+from .serving import StreamingTrunk
 
 OPSET = 15
+# Clips that tell how large the trunk's outputs get, and how much larger they may be in service before they are clipped.
+RANGE_CLIPS = 128
+HEADROOM = 1.25
 # PyTorch 2 has another exporter, which wants packages of its own; the one of 1.13 is still there and makes the same graphs.
 TRACED = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
 
@@ -48,16 +54,29 @@ def write_graphs(model, out):
         torch.onnx.export(
             module, example, str(path), input_names=inputs, output_names=outputs, dynamic_axes=axes, opset_version=OPSET, **TRACED
         )
-        files[name] = {"path": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        files[name] = file_of(path)
     return files
 
 
 @torch.no_grad()
-def write_parity(model, clips, mean, std, out):
-    """Whole windows of real speech and PyTorch's logits of them; features as 16-bit steps of 1/4096, exact in every reader."""
-    context = context_of(model)
-    length = context + windows.WINDOW_FRAMES
-    chosen = np.concatenate([np.flatnonzero(clips.labels == label)[:1] for label in (0, 3, 5)])
+def write_int8(model, clips, mean, std, out):
+    """The head of `write_graphs` in 8-bit integers; returns what the manifest says of it, nothing where the package `onnx` is missing."""
+    if importlib.util.find_spec("onnx") is None:
+        return {}
+    features, mask = whole_windows(model, clips, np.arange(min(len(clips.labels), RANGE_CLIPS)), mean, std)
+    greatest = float(model.trunk(features, mask)[0][:, :, : model.channels].abs().max())
+    path = out / "emonet-head-int8.onnx"
+    write_int8_head(out / "emonet-head.onnx", path, HEADROOM * greatest)
+    return {"headInt8": file_of(path)}
+
+
+def file_of(path):
+    return {"path": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def whole_windows(model, clips, chosen, mean, std):
+    """The last whole window of speech of each chosen clip and its context: features `[clips, T, 104]`, mask `[clips, T]`."""
+    length = context_of(model) + windows.WINDOW_FRAMES
     x, heard, _ = windows.pad(clips, chosen, mean)
     z = normalize.normalize(x, heard, torch.from_numpy(std))
     features, mask = torch.zeros(len(chosen), length, len(mean)), torch.zeros(len(chosen), length)
@@ -65,11 +84,20 @@ def write_parity(model, clips, mean, std, out):
         end = min(-(-(int(np.flatnonzero(flags)[-1]) + 1) // windows.STRIDE) * windows.STRIDE, z.shape[1])
         taken = min(end, length)
         features[row, length - taken :], mask[row, length - taken :] = z[row, end - taken : end], heard[row, end - taken : end]
+    return features, mask
+
+
+@torch.no_grad()
+def write_parity(model, clips, mean, std, out):
+    """Whole windows of real speech and PyTorch's logits of them; features as 16-bit steps of 1/4096, exact in every reader."""
+    context = context_of(model)
+    chosen = np.concatenate([np.flatnonzero(clips.labels == label)[:1] for label in (0, 3, 5)])
+    features, mask = whole_windows(model, clips, chosen, mean, std)
     steps = np.round(features.numpy() * 4096).astype("<i2")
     expected = model(torch.from_numpy(steps.astype(np.float32) / 4096), mask, context)
     steps.tofile(out / "parity-features.i16")
     parity = {
-        "batch": len(chosen), "frameCount": length, "contextFrames": context, "featureCount": len(mean), "stepsPerUnit": 4096,
+        "batch": len(chosen), "frameCount": features.shape[1], "contextFrames": context, "featureCount": len(mean), "stepsPerUnit": 4096,
         "mask": ["".join(str(int(v)) for v in row) for row in mask], "logits": [[round(float(v), 6) for v in row] for row in expected],
     }
     (out / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")

@@ -102,23 +102,6 @@ class EmoNet(nn.Module):
         return self.score(steps[:, context // STRIDE :])
 
 
-class StreamingTrunk(nn.Module):
-    """The trunk with what its layers remember packed in one row a caller: what a server runs on each hop's frames."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-        self.shapes = [layer.past_shape for layer in model.stateful]
-        self.sizes = [int(torch.Size(shape).numel()) for shape in self.shapes]
-        self.state_size = sum(self.sizes)
-
-    def forward(self, features, mask, state):
-        """features `[B, T, 104]`, mask `[B, T]`, state `[B, state_size]` (zeros at first) to steps and the next state."""
-        pasts = [part.view(-1, *shape) for part, shape in zip(state.split(self.sizes, 1), self.shapes)]
-        steps, kept = self.model.trunk(features, mask, pasts)
-        return steps, torch.cat([past.flatten(1) for past in kept], 1)
-
-
 class StreamingHead(nn.Module):
     """The head alone, over a window's steps."""
 

@@ -15,14 +15,17 @@ export interface PackedBlocks {
 export class BlockSender {
   #last: Blocks = [];
 
-  /** Packs the blocks of the caller's next window. Copies them: in this thread later windows still hold them. */
+  /**
+   * Packs the blocks of the caller's next window. The buffers of those that are new are to be transferred: in this thread later windows
+   * still hold the blocks, and nobody reads them. Throws where a block is not features and mask in a buffer of its own.
+   */
   pack(blocks: Blocks): PackedBlocks {
     const fresh: ArrayBuffer[] = [];
     const places = blocks.map((block) => {
       if (block === null) return -1;
       const known = this.#last.indexOf(block);
       if (known !== -1) return known;
-      fresh.push(copyOf(block));
+      fresh.push(bufferOf(block));
       return this.#last.length + fresh.length - 1;
     });
     this.#last = blocks;
@@ -53,9 +56,10 @@ export class BlockReceiver {
   }
 }
 
-function copyOf({ features, mask }: FeatureBlock): ArrayBuffer {
-  const values = new Float32Array(features.length + mask.length);
-  values.set(features);
-  values.set(mask, features.length);
-  return values.buffer;
+function bufferOf({ features, mask }: FeatureBlock): ArrayBuffer {
+  const { buffer } = features;
+  const ownBytes = features.byteLength + mask.byteLength;
+  const whole = buffer instanceof ArrayBuffer && mask.buffer === buffer && features.byteOffset === 0 && buffer.byteLength === ownBytes;
+  if (!whole) throw new Error('Expected a block of features and mask in one buffer of its own, got another');
+  return buffer;
 }

@@ -19,6 +19,8 @@ export interface OpenRequest {
   readonly settings: CallerSettings;
   /** One Int32, shared: not 0 once nothing more of the caller may be decoded, also of what has been sent already. */
   readonly withdrawn: SharedArrayBuffer;
+  /** Memory of the caller's `Pace`; none: the full one. */
+  readonly pace: SharedArrayBuffer | null;
 }
 
 /** Messages to the thread. */

@@ -74,13 +74,16 @@ export function recordBytes(packetBytes: number): number {
   return headerBytes + Math.ceil(packetBytes / 8) * 8;
 }
 
-/** Reads a batch in order. Packets are copies: the buffer is filled again while some of them still wait in a jitter buffer. */
+/**
+ * Reads a batch in order. Packets are views of one copy of it: the buffer is filled again while some of them still wait in a jitter
+ * buffer, and a copy of each would cost more than its bytes.
+ */
 export function readBatch(buffer: ArrayBuffer, byteCount: number, take: (ref: number, packet: RawRtp) => void): void {
-  const bytes = new Uint8Array(buffer);
-  const view = new DataView(buffer);
+  const bytes = new Uint8Array(buffer.slice(0, byteCount));
+  const view = new DataView(bytes.buffer);
   for (let at = 0; at < byteCount;) {
     const length = view.getUint32(at + 12);
-    take(view.getUint32(at + 8), { data: bytes.slice(at + headerBytes, at + headerBytes + length), arrivalMs: view.getFloat64(at) });
+    take(view.getUint32(at + 8), { data: bytes.subarray(at + headerBytes, at + headerBytes + length), arrivalMs: view.getFloat64(at) });
     at += recordBytes(length);
   }
 }

@@ -114,6 +114,11 @@ export class PipelineLane {
     return this.#callers.size;
   }
 
+  /** How long its oldest batch has waited for an answer, ms, to a look; 0 of a thread that has not loaded. */
+  get lagMs(): number {
+    return this.#ready ? this.#oldestMs() : 0;
+  }
+
   /** The thread's own view of how busy it is; null where there is none. */
   utilization(): ReturnType<Worker['performance']['eventLoopUtilization']> | null {
     return this.#ready ? (this.#worker?.performance.eventLoopUtilization() ?? null) : null;

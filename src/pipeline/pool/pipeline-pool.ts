@@ -5,7 +5,7 @@ import { UndertoneError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { decoderFactory } from '../codec.ts';
-import type { CallerOptions, CallerPipelines, OpenedCaller } from '../pipelines.ts';
+import type { CallerOptions, CallerPipelines, OpenedCaller, PipelinePressure } from '../pipelines.ts';
 import type { CallerOutput } from '../types.ts';
 import { PipelineLane, type LaneLimits } from './pipeline-lane.ts';
 import { RemoteCaller } from './remote-caller.ts';
@@ -29,14 +29,15 @@ export class PipelinePool implements CallerPipelines {
   readonly #lanes: readonly PipelineLane[];
   readonly #waiting = new Set<RemoteCaller>();
   readonly #metrics: Metrics | undefined;
-  #before: readonly ReturnType<PipelineLane['utilization']>[] = [];
+  #collected: readonly (Usage | null)[] = [];
+  #pressed: readonly (Usage | null)[] = [];
   #closed = false;
   #closing: Promise<void> | undefined;
 
   readonly #collect = (): void => {
-    const now = this.#lanes.map((lane) => lane.utilization());
-    const shares = now.map((usage, index) => shareSince(usage, this.#before[index] ?? null));
-    this.#before = now;
+    const now = this.#usages();
+    const shares = sharesSince(now, this.#collected);
+    this.#collected = now;
     this.#metrics?.pipelineUtilization.set({ of: 'mean' }, shares.reduce((sum, share) => sum + share, 0) / shares.length);
     this.#metrics?.pipelineUtilization.set({ of: 'max' }, Math.max(...shares));
   };
@@ -108,6 +109,13 @@ export class PipelinePool implements CallerPipelines {
     };
   }
 
+  takePressure(): PipelinePressure {
+    const now = this.#usages();
+    const shares = sharesSince(now, this.#pressed);
+    this.#pressed = now;
+    return { lagMs: Math.max(...this.#lanes.map((lane) => lane.lagMs)), busyShare: Math.max(...shares) };
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -124,6 +132,10 @@ export class PipelinePool implements CallerPipelines {
     for (const caller of [...this.#waiting]) caller.end();
     this.#waiting.clear();
     await Promise.all(closed);
+  }
+
+  #usages(): readonly (Usage | null)[] {
+    return this.#lanes.map((lane) => lane.utilization());
   }
 
   #place(caller: RemoteCaller): void {
@@ -150,6 +162,10 @@ export function spawnPipelineThread(): Worker {
 }
 
 type Usage = NonNullable<ReturnType<PipelineLane['utilization']>>;
+
+function sharesSince(now: readonly (Usage | null)[], before: readonly (Usage | null)[]): number[] {
+  return now.map((usage, index) => shareSince(usage, before[index] ?? null));
+}
 
 /** Busy share since the last reading; since its start for a thread that is new. */
 function shareSince(now: Usage | null, before: Usage | null): number {

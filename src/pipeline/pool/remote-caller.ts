@@ -63,11 +63,12 @@ export class RemoteCaller implements LaneCaller {
 
   /** Begins or goes on in a thread. */
   enter(lane: PipelineLane): void {
-    const { track, spec } = this.#options;
+    const { track, spec, pace } = this.#options;
     this.#tellGap();
     // Told of the gap, its receiver may have given the caller up.
     if (this.#state !== 'open') return;
-    this.#place = lane.open(this, { track, spec, settings: this.#settings, withdrawn: this.#withdrawn });
+    const [settings, withdrawn] = [this.#settings, this.#withdrawn];
+    this.#place = lane.open(this, { track, spec, settings, withdrawn, pace: pace?.memory ?? null });
   }
 
   /** Takes the next packet. */

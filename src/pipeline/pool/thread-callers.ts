@@ -5,6 +5,7 @@ import { callerPipeline } from '../caller-pipeline.ts';
 import { createDecoder } from '../codec.ts';
 import { MediaClock } from '../media-clock.ts';
 import { createMediaCounts, createMediaLevels } from '../media-counts.ts';
+import { Pace } from '../pace.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import type { MediaCounts, MediaLevels, PipelineOutput } from '../types.ts';
 import { BlockSender } from './block-transfer.ts';
@@ -76,7 +77,7 @@ export class ThreadCallers {
     this.#endTurn(batch);
   }
 
-  #open({ ref, track, spec, settings, withdrawn }: OpenRequest): void {
+  #open({ ref, track, spec, settings, withdrawn, pace: memory }: OpenRequest): void {
     const caller: Caller = {
       ref,
       packets: new Subject(),
@@ -93,8 +94,9 @@ export class ThreadCallers {
     try {
       const decoder = createDecoder(track.codec, settings);
       const looks$ = this.#looks;
+      const pace = memory === null ? undefined : new Pace(memory);
       caller.subscription = caller.packets
-        .pipe(callerPipeline({ ...settings, track, spec, decoder, counts, levels, clock, looks$ }))
+        .pipe(callerPipeline({ ...settings, track, spec, decoder, counts, levels, clock, looks$, pace }))
         .subscribe({
           next: (output) => {
             this.#take(caller, output);

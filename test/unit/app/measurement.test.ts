@@ -5,11 +5,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { MemoryTimelineStore } from '../../../src/gateway/memory-store.ts';
 import { Timeline } from '../../../src/gateway/timeline.ts';
 import type { TimelineEvent } from '../../../src/gateway/types.ts';
-import { Measurement } from '../../../src/measurement.ts';
+import { Measurement, type MeasurementOptions } from '../../../src/measurement.ts';
 import { MediaMeter } from '../../../src/media-meter.ts';
 import { createMetrics } from '../../../src/metrics.ts';
 import { loadManifest } from '../../../src/models/manifest.ts';
 import { EmotionService } from '../../../src/models/service.ts';
+import type { TellWait } from '../../../src/overload/overload.ts';
+import { Pace } from '../../../src/pipeline/pace.ts';
 import { mainThreadPipelines, type CallerPipelines } from '../../../src/pipeline/pipelines.ts';
 import type { ClosedReason, ConsentState, ParticipantInfo, RawRtp, TrackCodec, TrackInfo } from '../../../src/sfu/types.ts';
 import { speechSamples } from '../../../tools/bench/speech.ts';
@@ -34,6 +36,8 @@ let measurement: Measurement;
 let store: MemoryTimelineStore;
 let metrics: ReturnType<typeof createMetrics>;
 let nowMs: number;
+/** What is told of waits, the pace of each track, and who was said to speak or to have gone. */
+let overload: { readonly waits: Map<string, TellWait>; readonly paces: Map<string, Pace>; readonly told: string[] };
 let pipelines: CallerPipelines = mainThreadPipelines;
 /** Pipeline threads, in order of their start. */
 let threads: readonly Worker[] = [];
@@ -49,7 +53,19 @@ beforeEach(async () => {
   emotion = new EmotionService({ model: await loadManifest(tinyModelDir), engines: [engine], logger: silentLogger, clock, batching });
   const openCall = (opened: { callId: string; startedAtUnixMs: number }): Timeline =>
     new Timeline(timelineOptions(store, opened.callId, { clock, startedAtUnixMs: opened.startedAtUnixMs }));
-  measurement = new Measurement({ emotion, openCall, meter, clock, logger: silentLogger, pipelines });
+  const [waits, paces, told] = [new Map<string, TellWait>(), new Map<string, Pace>(), [] as string[]];
+  overload = { waits, paces, told };
+  const decides: MeasurementOptions['overload'] = {
+    join: (trackId, tell) => {
+      const pace = new Pace();
+      waits.set(trackId, tell);
+      paces.set(trackId, pace);
+      return pace;
+    },
+    speech: (trackId, state) => told.push(`${trackId} ${state}`),
+    leave: (trackId, { tell }) => told.push(`${trackId} ${tell ? 'left' : 'withdrew'}`),
+  };
+  measurement = new Measurement({ emotion, openCall, meter, clock, logger: silentLogger, pipelines, overload: decides });
   measurement.handle({ type: 'callOpened', call, openedAtUnixMs });
 });
 
@@ -264,6 +280,34 @@ describe.each([0, 1])('with %i pipeline threads,', (count) => {
       expect(verdicts.length).toBeGreaterThan(2);
       for (const { concealedRatio, unreliable } of verdicts) expect([unreliable, concealedRatio <= 0.25]).toEqual([false, true]);
       expect(verdicts.some(({ concealedRatio }) => concealedRatio > 0)).toBe(true);
+    });
+  });
+
+  describe('where there is too much to do', () => {
+    it('goes by the pace that is set, and each point and segment says the hop', async () => {
+      const person = new Person('p');
+      person.openTap('t');
+      overload.paces.get('t')!.hopFactor = 2;
+      await person.speak();
+      person.leave();
+      await answerUntil(async () => expect(await storyOf('p')).toContain('left'));
+      const said = (await events()).flatMap((event) => (event.type === 'point' || event.type === 'segment' ? [event] : []));
+      const { hopFrames } = emotion.manifest;
+      expect(said.length).toBeGreaterThan(1);
+      for (const { hopMs } of said) expect(hopMs).toBe(2 * hopFrames * 10);
+      expect(overload.told.toSorted()).toEqual(['t end', 't left', 't start']);
+    });
+
+    it('writes of a wait where it lay on the clock of the call, and to nobody who withdrew', async () => {
+      const person = new Person('p');
+      person.openTap('t');
+      const tell = overload.waits.get('t');
+      tell?.(openedAtUnixMs + 2000, openedAtUnixMs + 3000.4);
+      await vi.waitFor(async () => expect((await events()).at(-1)?.type).toBe('gap'));
+      expect((await events()).at(-1)).toMatchObject({ participantId: 'p', startMs: 2000, atMs: 3000, reason: 'waiting' });
+      person.closeTap('owner');
+      person.decide('withdrawn', false);
+      expect(overload.told).toEqual(['t withdrew']);
     });
   });
 

@@ -35,6 +35,7 @@ const segment: Body = {
   startMs: 0,
   concealedRatio: 0,
   unreliable: false,
+  hopMs: 250,
   points: 3,
   ...happy,
   label: 'anger',

@@ -47,6 +47,8 @@ const sample = (atSeconds: number, changes: Partial<Sample> = {}): Sample => ({
   callers: 4,
   events: 20,
   latencyMs: { p50: 80, p95: 85, p99: 90, max: 91 },
+  hopMs: 240,
+  waiting: 0,
   cpuMs: { main: 100, pipeline: 50, inference: 40, mediasoup: 30, other: 10, total: 230 },
   serverBytes: 140e6,
   mediaWorkersBytes: 20e6,
@@ -69,6 +71,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
       ]),
       latency: latency.data,
       ...{ gapEvents: 0, seqGaps: 0, duplicates: 0, skipped: 0, faults: [] },
+      ...{ leftOut: new Map(), hopMs: { model: 240, widest: 240 }, widenedPoints: 0, waitedMs: 0 },
     },
     expected: [
       { participantId: 'a', least: 10, most: 10 },
@@ -124,6 +127,20 @@ describe('figures', () => {
     expect(figures).toMatchObject({ points: 23, expectedPoints: 23, missingPoints: 2, excessPoints: 2 });
     expect(figures.failures).toEqual(['expected 23 points, got 2 too few', 'expected 21 points, got 2 too many']);
     expect(beyondLimit(figures)).toBe('expected 23 points, got 2 too few');
+  });
+
+  it('do not miss what the server said that it left out, and call it beyond the limit', () => {
+    const leftOut = new Map([['a', { windows: 3, waits: 1 }]]);
+    const heard = { ...record().heard, leftOut, points: new Map([['a', 7], ['b', 12]]) }; // prettier-ignore
+    const widened = figuresOf(record({ heard: { ...heard, hopMs: { model: 240, widest: 960 }, widenedPoints: 5 } }));
+    expect(widened).toMatchObject({ points: 19, expectedPoints: 19, missingPoints: 0, excessPoints: 0, failures: [] });
+    expect(widened.warnings).toEqual([expect.stringContaining('5 points have a hop of up to 960 ms')]);
+    expect(beyondLimit(widened)).toBe('expected a point each 240 ms, got a hop of 960 ms');
+    const waited = figuresOf(record({ heard: { ...heard, waitedMs: 8000 } }));
+    expect(waited.waitedSeconds).toBe(8);
+    expect(beyondLimit(waited)).toBe('expected all callers to be measured all the time, got some who waited');
+    const lost = figuresOf(record({ heard: { ...heard, points: new Map([['a', 5], ['b', 12]]) } })); // prettier-ignore
+    expect(lost).toMatchObject({ missingPoints: 2, expectedPoints: 19 });
   });
 
   it('fail for seqs that are missing or come twice, and say what casts doubt', () => {
@@ -188,7 +205,7 @@ describe('the report', () => {
     expect(html).toContain('2026-01-02 03:04 UTC');
     expect(html).toContain('prefers-color-scheme: dark');
     expect(html).toContain('width=device-width');
-    expect(html.match(/<svg /g)).toHaveLength(9);
+    expect(html.match(/<svg /g)).toHaveLength(10);
     expect(html).not.toMatch(/NaN|undefined|Infinity/);
     expect(html).toContain('A &lt;fast&gt; CPU');
     expect(html).toContain('expected &quot;all&quot; &amp; got &lt;fewer&gt;');
@@ -288,7 +305,7 @@ describe('the display', () => {
     display.show('4 callers', running(2));
     expect(terminal.text).toContain(`\x1b[${lines}A`);
     expect(terminal.text).toContain('measuring, 0:18 left');
-    expect(terminal.text).toContain('p50 80 ms    p99 90 ms');
+    expect(terminal.text).toContain('p50 80 ms    p99 90 ms    hop 240 ms');
     for (const line of terminal.text.split('\n')) expect(line.replaceAll(/\x1b\[\d*[AJK]/g, '').length).toBeLessThan(60);
     terminal.text = '';
     display.clear();
@@ -305,7 +322,9 @@ describe('the display', () => {
     const lines = file.text.trimEnd().split('\n');
     expect(lines).toHaveLength(7);
     expect(lines[0]).toBe('4 callers: callers join: 0 of 4');
-    expect(lines[1]).toMatch(/measuring, 0:19 left, 4 callers, 20 events\/s, p50 80 ms, p99 90 ms, CPU 23 %, memory 160 MB, dropped 0$/);
+    expect(lines[1]).toMatch(
+      /measuring, 0:19 left, 4 callers, 20 events\/s, p50 80 ms, p99 90 ms, hop 240 ms, CPU 23 %, memory 160 MB, dropped 0$/,
+    );
     expect(file.text).not.toContain('\x1b');
   });
 });

@@ -262,7 +262,7 @@ describe('Batcher', () => {
   });
 
   it('measures batches, waits and fates', async () => {
-    const { engine, submit, metrics, fates } = setUp({ maxBatch: 2 });
+    const { engine, submit, metrics, fates } = setUp({ maxBatch: 2, maxQueueMs: 20 });
     submit('a', 1);
     vi.advanceTimersByTime(12);
     submit('b', 1);

@@ -25,7 +25,7 @@ let model: LoadedModel;
 
 beforeAll(async () => {
   model = await loadManifest(shippedModelDir);
-  [engine] = (await loadEngines({ model, logger: silentLogger })) as [Engine];
+  [engine] = (await loadEngines({ model, precision: 'fp32', logger: silentLogger })) as [Engine];
 });
 
 afterAll(async () => {
@@ -109,4 +109,33 @@ describe('the exported networks', () => {
     for (const window of windows) alone.push(...(await engine.run([{ ...window, trackId: `${window.trackId}-alone` }])));
     expectParity(alone);
   });
+
+  it('differ in 8-bit integers by less than a hundredth of a probability, whatever is in the batch', async () => {
+    expect(model.paths.headInt8).toMatch(/emonet-head-int8\.onnx$/);
+    const [int8] = (await loadEngines({ model, precision: 'int8', logger: silentLogger })) as [Engine];
+    const windows = windowsOfFixture();
+    const loud = windows.map((window, row): EngineWindow => {
+      const blocks = window.blocks.map((block) => block && { ...block, features: block.features.map((value) => 20 * value) });
+      return { trackId: `loud-${String(row)}`, endFrame: window.endFrame, blocks };
+    });
+    const together = await int8.run([...windows, ...loud]);
+    await int8.close();
+    const { labels, temperature } = model.manifest;
+    const probabilities = (logits: ArrayLike<number>): number[] =>
+      windows.flatMap((_, row) =>
+        softmax(Array.from({ length: labels.length }, (__, c) => (logits[row * labels.length + c] ?? NaN) / temperature)),
+      );
+    const exact = probabilities(expected);
+    const worst = Math.max(...probabilities(together).map((value, i) => Math.abs(value - (exact[i] ?? NaN))));
+    expect(worst).toBeLessThan(0.01);
+    // Another head than that of 32-bit floats has run.
+    expect(worst).toBeGreaterThan(1e-6);
+  });
 });
+
+function softmax(logits: readonly number[]): number[] {
+  const most = Math.max(...logits);
+  const powers = logits.map((value) => Math.exp(value - most));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((value) => value / sum);
+}

@@ -15,8 +15,8 @@ function posterior(shares: Record<string, number>): Float32Array {
   return Float32Array.from(labels, (label) => shares[label] ?? rest);
 }
 
-function scored(hop: number, probabilities: Float32Array): ScoredWindow {
-  const { blocks: _blocks, ...window } = featureWindow({ hop, arrivalMs: 1000 + hop });
+function scored(hop: number, probabilities: Float32Array, hopFactor = 1): ScoredWindow {
+  const { blocks: _blocks, ...window } = featureWindow({ hop, hopFactor, arrivalMs: 1000 + hop });
   return { window, posterior: { probabilities } };
 }
 
@@ -25,9 +25,9 @@ function smoother(options: SmoothingOptions = {}): Smoother {
 }
 
 /** Submits and scores the window that ends at this hop. */
-function score(target: Smoother, hop: number, shares: Record<string, number>) {
+function score(target: Smoother, hop: number, shares: Record<string, number>, hopFactor = 1) {
   target.submitted({ endSample: hop * hopSamples });
-  return target.scored(scored(hop, posterior(shares)));
+  return target.scored(scored(hop, posterior(shares), hopFactor));
 }
 
 const start = (hop: number) => ({ state: 'start' as const, atSample: hop * hopSamples });
@@ -60,7 +60,7 @@ describe('Smoother points', () => {
     }
     score(steady, 2, { fear: 0.4 });
     score(steady, 3, { fear: 0.4 });
-    const [full, wide] = [score(steady, 4, { fear: 0.4 }), score(sparse, 4, { fear: 0.4 })];
+    const [full, wide] = [score(steady, 4, { fear: 0.4 }), score(sparse, 4, { fear: 0.4 }, 3)];
     expect(wide?.confidence).toBeCloseTo(full?.confidence ?? NaN, 6);
     expect([full?.hopSamples, wide?.hopSamples]).toEqual([hopSamples, 3 * hopSamples]);
   });
@@ -203,6 +203,19 @@ describe('Smoother segments', () => {
     expect(target.takeSegments()).toEqual([]);
   });
 
+  it('weighs a window by the hop that it stands for, and says the widest', () => {
+    const manifest = { ...tinyManifest, verdictPower: 0, verdictTemperature: 1 };
+    const target = new Smoother({ manifest, track: track('a') });
+    target.speech(start(0));
+    score(target, 1, { fear: 0.9 });
+    score(target, 5, { fear: 0.3 }, 4);
+    score(target, 6, { fear: 0.9 });
+    target.speech(end(6));
+    const [segment] = target.takeSegments();
+    expect(segment).toMatchObject({ points: 3, hopSamples: 4 * hopSamples });
+    expect(segment?.probabilities[labels.indexOf('fear')]).toBeCloseTo((0.9 + 4 * 0.3 + 0.9) / 6, 6);
+  });
+
   it('weighs a window by its share of speech, to the power of the manifest', () => {
     const target = new Smoother({ manifest: { ...tinyManifest, verdictPower: 2, verdictTemperature: 1 }, track: track('a') });
     target.speech(start(0));
@@ -316,6 +329,15 @@ describe('Smoother segments', () => {
 
 describe('Hysteresis', () => {
   const options = { switchMargin: 0.2, leadMargin: 0.05, switchPoints: 3 };
+
+  it('switches after as much time at a wider hop', () => {
+    const target = new Hysteresis(options);
+    const challenge = [0.45, 0.55];
+    expect(target.next([0.6, 0.4])).toBe(0);
+    expect(target.next(challenge, 2)).toBe(0);
+    expect(target.next(challenge, 2)).toBe(1);
+  });
+
   it.each([
     { name: 'holds the first leader', values: [[0.6, 0.4]], held: [0] },
     {
@@ -394,20 +416,20 @@ describe('GapTracker', () => {
     ['expired', 'overload'],
     ['failed', 'engine'],
   ] as const)('makes a window that %s a gap of reason %s once the next is scored', (fate, reason) => {
-    const target = new GapTracker({ hopSamples });
+    const target = new GapTracker({ frameSamples: tinyManifest.hopSamples });
     expect(lost(target, 5, fate)).toBeNull();
     expect(target.settle()).toEqual(gap(4, 5, reason));
     expect(target.settle()).toBeNull();
   });
 
-  it('makes no gap of a superseded window: the hop is wider, no more', () => {
-    const target = new GapTracker({ hopSamples });
+  it('makes no gap of a superseded window alone', () => {
+    const target = new GapTracker({ frameSamples: tinyManifest.hopSamples });
     expect(lost(target, 5, 'superseded')).toBeNull();
     expect(target.settle()).toBeNull();
   });
 
   it('makes a gap of a second of superseded windows, and one each second of an outage', () => {
-    const target = new GapTracker({ hopSamples });
+    const target = new GapTracker({ frameSamples: tinyManifest.hopSamples });
     const gaps = [1, 2, 3, 4].map((hop) => lost(target, hop, 'superseded'));
     expect(gaps).toEqual([null, null, null, gap(0, 4, 'overload')]);
     const outage = [5, 6, 7, 8, 9].map((hop) => lost(target, hop, 'failed'));
@@ -416,7 +438,7 @@ describe('GapTracker', () => {
   });
 
   it('blames the engine where it had a part', () => {
-    const target = new GapTracker({ hopSamples });
+    const target = new GapTracker({ frameSamples: tinyManifest.hopSamples });
     lost(target, 1, 'failed');
     lost(target, 2, 'superseded');
     expect(target.settle()).toEqual(gap(0, 2, 'engine'));

@@ -107,6 +107,28 @@ describe('a streamed score', () => {
     }
   });
 
+  it('is that of a caller whose hop never widened, once it has widened and narrowed again, and while it does', async () => {
+    const softmax = (logits: Float32Array): number[] => {
+      const powers = Array.from(logits, (logit) => Math.exp(logit));
+      return powers.map((power) => power / powers.reduce((sum, one) => sum + one, 0));
+    };
+    const factorAt = (index: number): number => [1, 2, 4, 2, 1][Math.floor((5 * index) / windows.length)]!;
+    let [lastEndFrame, compared, narrowed] = [-Infinity, 0, 0];
+    for (const [index, { endFrame }] of windows.entries()) {
+      const steady = await engine.run([of('steady', index)]);
+      const factor = factorAt(index);
+      if (endFrame - lastEndFrame < factor * model.manifest.hopFrames) continue;
+      lastEndFrame = endFrame;
+      const widened = await engine.run([of('widened', index)]);
+      const [expectedHere, got] = [softmax(steady), softmax(widened)];
+      for (const [label, probability] of got.entries()) expect(Math.abs(probability - expectedHere[label]!)).toBeLessThan(1e-5);
+      compared += 1;
+      narrowed += Number(index > windows.length / 2 && factor === 1);
+    }
+    expect(compared).toBeLessThan(0.75 * windows.length);
+    expect(narrowed).toBeGreaterThan(5);
+  });
+
   it('is the same whether its track was released meanwhile or not', async () => {
     for (const index of windows.keys()) {
       const batch = [['released', index] as const, ['backwards', windows.length - 1 - index] as const];

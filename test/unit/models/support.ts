@@ -36,13 +36,15 @@ export interface WindowOptions {
   readonly callId?: string;
   /** How many hops into the track it ends. */
   readonly hop?: number;
+  /** Hops between windows that were in force. */
+  readonly hopFactor?: number;
   readonly arrivalMs?: number;
   /** Value of every feature. {@link FakeEngine} answers with the class of this index. */
   readonly value?: number;
 }
 
 export function featureWindow(options: WindowOptions = {}): FeatureWindow {
-  const { trackId = 'a', callId = 'call', hop = 1, arrivalMs = 0, value = 0 } = options;
+  const { trackId = 'a', callId = 'call', hop = 1, hopFactor = 1, arrivalMs = 0, value = 0 } = options;
   const { windowFrames: frameCount, contextFrames, hopFrames, melBands, mfccCount } = tinyManifest;
   const featureCount = melBands + mfccCount;
   const block: FeatureBlock = {
@@ -54,6 +56,7 @@ export function featureWindow(options: WindowOptions = {}): FeatureWindow {
     startSample: Math.max(0, hop * hopSamples - frameCount * 160),
     endSample: hop * hopSamples,
     endFrame: hop * hopFrames,
+    hopFrames: hopFactor * hopFrames,
     frameCount,
     contextFrames,
     featureCount,

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Subject, type Subscription } from 'rxjs';
 import { expect, onTestFinished, vi } from 'vitest';
+import type { Pace } from '../../../src/pipeline/pace.ts';
 import { mainThreadPipelines, type CallerPipelines, type OpenedCaller } from '../../../src/pipeline/pipelines.ts';
 import { createMediaCounts, createMediaLevels } from '../../../src/pipeline/media-counts.ts';
 import { PipelinePool, spawnPipelineThread, type PipelinePoolOptions } from '../../../src/pipeline/pool/pipeline-pool.ts';
@@ -29,10 +30,10 @@ export class TestCaller {
   readonly state = { error: null as unknown, completed: false, closed: 0 };
   readonly #subscription: Subscription;
 
-  constructor(pipelines: CallerPipelines, name: string, codec: TrackCodec = opus) {
+  constructor(pipelines: CallerPipelines, name: string, codec: TrackCodec = opus, pace?: Pace) {
     this.track = { callId: 'call', participantId: name, trackId: `track-${name}`, codec };
     const { counts, levels, track } = this;
-    const { pipeline, clock } = pipelines.open({ track, spec, counts, levels, onClosed: () => (this.state.closed += 1) });
+    const { pipeline, clock } = pipelines.open({ track, spec, counts, levels, pace, onClosed: () => (this.state.closed += 1) });
     this.clock = clock;
     this.#subscription = this.packets.pipe(pipeline).subscribe({
       next: (output) => {
@@ -117,6 +118,8 @@ export async function inThisThread(packets: readonly RawRtp[], name: string): Pr
   const caller = await openCaller(mainThreadPipelines, name);
   caller.send(packets);
   caller.packets.complete();
+  // Its decoder may take a moment, and no output comes before.
+  await untilClosed(caller);
   return caller;
 }
 

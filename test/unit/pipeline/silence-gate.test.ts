@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { FrontEnd } from '../../../src/pipeline/front-end.ts';
 import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
+import { Pace } from '../../../src/pipeline/pace.ts';
 import { SilenceGate } from '../../../src/pipeline/silence-gate.ts';
 import type { PlayoutItem, RtpPacket } from '../../../src/pipeline/types.ts';
 import type { TrackCodec } from '../../../src/sfu/types.ts';
@@ -13,16 +14,26 @@ import { shippedModel } from '../../../tools/bench/speech.ts';
 
 const celt = Uint8Array.of(0xf8, 0xff, 0xfe);
 
-type Part = { readonly dbov: number } | { readonly payload: Uint8Array } | { readonly lost: number } | { readonly dtx: number };
+type Part =
+  | { readonly waiting: boolean }
+  | { readonly dbov: number }
+  | { readonly payload: Uint8Array }
+  | { readonly lost: number }
+  | { readonly dtx: number };
 
 /** Runs spans of 20 ms, or as many samples as given, through a gate. */
-function run(parts: readonly Part[], codec: (typeof codecs)['opus' | 'pcmu'] = codecs.opus, flush = true) {
+function run(parts: readonly Part[], codec: (typeof codecs)['opus' | 'pcmu'] = codecs.opus, flush = true, skipSilence = true) {
   const counts = createMediaCounts();
-  const gate = new SilenceGate({ codec, counts });
+  const pace = new Pace();
+  const gate = new SilenceGate({ codec, counts, skipSilence, pace });
   const items: PlayoutItem[] = [];
   const emittedAt: number[] = [];
   let startSample = 0;
   parts.forEach((part, n) => {
+    if ('waiting' in part) {
+      pace.waiting = part.waiting;
+      return;
+    }
     const sampleCount = 'lost' in part ? part.lost : 'dtx' in part ? part.dtx : 320;
     const span = { startSample, sampleCount, arrivalMs: n * 20 };
     startSample += sampleCount;
@@ -52,6 +63,24 @@ const kindsOf = (items: readonly PlayoutItem[]) =>
   items.map((item) => (item.kind === 'packet' && item.warmUp === true ? 'warm' : item.kind));
 
 describe('SilenceGate', () => {
+  it.each([true, false])(
+    'passes silence on of who waits, whatever they say, and then the last 200 ms of it (silence skipped: %s)',
+    (skipSilence) => {
+      const loud = { dbov: -20 };
+      const parts = [...times(5, loud), { waiting: true }, ...times(60, loud), { lost: 320 }, { dtx: 320 }, ...times(20, loud)];
+      const { items, counts } = run([...parts, { waiting: false }, ...times(3, loud)], codecs.opus, true, skipSilence);
+      expect(kindsOf(items)).toEqual([...times(5, 'packet'), ...times(72, 'dtx'), ...times(2, 'warm'), ...times(11, 'packet')]);
+      expect(counts).toEqual({ ...createMediaCounts(), skippedSamples: 70 * 320 });
+    },
+  );
+
+  it('sleeps on after a wait where there is silence, unless silence is not skipped', () => {
+    const parts = [{ waiting: true }, ...times(20, { dbov: -80 }), { waiting: false }, ...times(20, { dbov: -80 })];
+    expect(run(parts).kinds).toEqual(times(40, 'dtx'));
+    const { items } = run(parts, codecs.opus, true, false);
+    expect(kindsOf(items)).toEqual([...times(10, 'dtx'), ...times(2, 'warm'), ...times(28, 'packet')]);
+  });
+
   it('passes everything on until a second of silence, and silence from then on', () => {
     const { kinds, counts } = run([...times(10, { dbov: -30 }), ...times(100, { dbov: -80 })]);
     expect(kinds).toEqual([...times(60, 'packet'), ...times(50, 'dtx')]);

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { featureCount } from '../../../src/pipeline/mel.ts';
 import type { DetectedSpeech } from '../../../src/pipeline/speech-detector.ts';
+import { Pace } from '../../../src/pipeline/pace.ts';
 import type { FeatureWindow, PipelineOutput } from '../../../src/pipeline/types.ts';
 import { WindowAssembler } from '../../../src/pipeline/window-assembler.ts';
 
@@ -189,5 +190,42 @@ describe('WindowAssembler', () => {
     const out: PipelineOutput[] = [];
     assembler.process({ kind: 'change', state: 'start', frameIndex: 7, arrivalMs: 99 }, (output) => out.push(output));
     expect(out).toEqual([{ kind: 'speech', change: { track, state: 'start', atSample: 1120, arrivalMs: 99 } }]);
+  });
+});
+
+describe('WindowAssembler at a pace', () => {
+  /** Windows of a caller who speaks all the time, or when told; `factorAt` says the pace before each frame. */
+  function paced(factorAt: (index: number) => number, frames: number, changesAt: readonly number[] = []): FeatureWindow[] {
+    const pace = new Pace();
+    const assembler = new WindowAssembler(track, spec, pace);
+    const out: PipelineOutput[] = [];
+    for (let i = 0; i < frames; i += 1) {
+      pace.hopFactor = factorAt(i);
+      if (changesAt.includes(i)) {
+        assembler.process({ kind: 'change', state: 'start', frameIndex: i, arrivalMs: 0 }, (output) => out.push(output));
+      }
+      assembler.process(frame(i, true), (output) => out.push(output));
+    }
+    return out.flatMap((output) => (output.kind === 'window' ? [output.window] : []));
+  }
+
+  const ends = (list: readonly FeatureWindow[]) => list.map(({ endFrame }) => endFrame);
+
+  it('leaves windows out, on the grid of hops, and each says the hop in force', () => {
+    const out = paced((i) => (i < 35 ? 1 : i < 120 ? 4 : i < 160 ? 2 : 1), 200);
+    expect(ends(out)).toEqual([10, 20, 30, 70, 110, 130, 150, 170, 180, 190, 200]);
+    expect(out.map(({ hopFrames }) => hopFrames)).toEqual([10, 10, 10, 40, 40, 20, 20, 10, 10, 10, 10]);
+  });
+
+  it('makes the same windows of those that are left, whatever the pace', () => {
+    const full = new Map(paced(() => 1, 200).map((window) => [window.endFrame, window]));
+    for (const window of paced((i) => [1, 4, 2, 4][Math.floor(i / 45) % 4]!, 200)) {
+      const { hopFrames: _hop, ...same } = window;
+      expect(full.get(window.endFrame)).toMatchObject(same);
+    }
+  });
+
+  it('makes the first window of an utterance as soon as at the full pace', () => {
+    expect(ends(paced(() => 4, 150, [0, 63]))).toEqual([10, 50, 70, 110, 150]);
   });
 });

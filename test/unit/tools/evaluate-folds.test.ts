@@ -58,7 +58,11 @@ describe('folds', () => {
     const first = await evaluate({ ...plain, modelDir: alone, speakers: ['1015', '1020'] });
     const second = await evaluate({ ...plain, speakers: ['1021'] });
     const { uar, accuracy, macroF1, ece } = first;
-    expect(pooled.folds?.each['fold-0']).toEqual({ uar, accuracy, macroF1, ece, clips: 12, speakers: 2 });
+    expect(pooled.folds?.each['fold-0']).toEqual({
+      ...{ uar, accuracy, macroF1, clips: 12, speakers: 2 },
+      // The order in which verdicts come decides its last digit.
+      ece: expect.closeTo(ece!, 12),
+    });
     expect(pooled.folds?.each['fold-1']).toMatchObject({ uar: second.uar, clips: 6, speakers: 1 });
     expect(first.uar).not.toBe(second.uar);
     expect(pooled.folds?.meanUar).toBeCloseTo((first.uar! + second.uar!) / 2);

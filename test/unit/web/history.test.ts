@@ -55,8 +55,18 @@ describe('reduceHistory', () => {
     expect([history.measured, history.speech]).toEqual([[{ fromMs: 100, toMs: 900 }], [{ fromMs: 200, toMs: 900 }]]);
   });
 
-  it('keeps gaps', () => {
-    expect(after([{ ...base(900), type: 'gap', startMs: 700, reason: 'overload' }]).gaps).toEqual([{ fromMs: 700, toMs: 900 }]);
+  it('keeps gaps, and makes one of a wait that was told in parts', () => {
+    const gap = (startMs: number, atMs: number, reason: 'overload' | 'waiting') => ({
+      ...base(atMs),
+      type: 'gap' as const,
+      startMs,
+      reason,
+    });
+    expect(after([gap(700, 900, 'overload')]).gaps).toEqual([{ fromMs: 700, toMs: 900, reason: 'overload' }]);
+    expect(after([gap(700, 900, 'overload'), gap(900, 1900, 'waiting'), gap(1900, 2400, 'waiting')]).gaps).toEqual([
+      { fromMs: 700, toMs: 900, reason: 'overload' },
+      { fromMs: 900, toMs: 2400, reason: 'waiting' },
+    ]);
   });
 
   it('forgets what is long over, and nothing that goes on', () => {
