@@ -2,8 +2,8 @@
 import { energyFloor } from './feature-extractor.ts';
 
 /** Bands of about 130 Hz to 6.3 kHz. */
-const firstBand = 2;
-const lastBand = 57;
+export const firstBand = 2;
+export const lastBand = 57;
 const dbPerNeper = 10 / Math.LN10;
 const floorNepers = Math.log(energyFloor) + 1e-3;
 /** Least level of a frame that holds more than digital silence, dB. */
@@ -39,13 +39,21 @@ const end = {
 const lowestDb = -60;
 const levelSteps = 140;
 
-/** Level of a frame's log-mel, dB (not of full scale). */
+// N. Schraudolph, "A Fast, Compact Approximation of the Exponential Function", Neural Computation 11 (1999), for 32 bits: the
+// exponent's bits are a line through the logarithm. Errs by up to 3 %, which is 0.13 dB, at a tenth of the cost.
+const stepsPerNeper = 2 ** 23 / Math.LN2;
+const zeroSteps = 127 * 2 ** 23 - 366_393;
+const steps = new Int32Array(lastBand - firstBand + 1);
+const energies = new Float32Array(steps.buffer);
+
+/** Level of a frame's log-mel, dB (not of full scale), to 0.2 dB; below {@link silenceDb} for digital silence. */
 export function levelDb(logMel: Float32Array): number {
   let band = firstBand;
   while (band <= lastBand && (logMel[band] ?? 0) <= floorNepers) band += 1;
   if (band > lastBand) return silenceDb - 1;
+  for (band = firstBand; band <= lastBand; band += 1) steps[band - firstBand] = stepsPerNeper * (logMel[band] ?? 0) + zeroSteps;
   let energy = 0;
-  for (band = firstBand; band <= lastBand; band += 1) energy += Math.exp(logMel[band] ?? 0);
+  for (const each of energies) energy += each;
   return dbPerNeper * Math.log(energy);
 }
 

@@ -1,10 +1,10 @@
 // What voice activity costs a frame.
 import { SpeechDetector } from '../../src/pipeline/speech-detector.ts';
-import { levelDb } from '../../src/pipeline/utterance-edges.ts';
 import type { RawFrame } from '../../src/pipeline/feature-extractor.ts';
 import type { BenchmarkResult } from '../bench/report.ts';
 import { compare } from '../bench/rounds.ts';
 import { framesOf } from './listeners.ts';
+import { levelDb } from './labels.ts';
 import { sileroSamples, type Silero } from './silero.ts';
 import { SnrActivity } from './snr-activity.ts';
 import { demoSpeech } from './demo.ts';

@@ -1,6 +1,6 @@
 // Where somebody speaks in a clean clip: by its energy over the clip's own floor, frame by frame.
 import { FeatureExtractor } from '../../src/pipeline/feature-extractor.ts';
-import { levelDb, silenceDb } from '../../src/pipeline/utterance-edges.ts';
+import { firstBand, lastBand, silenceDb } from '../../src/pipeline/utterance-edges.ts';
 
 /** The floor is the level that this share of the frames with a signal lies under. */
 const floorShare = 0.1;
@@ -14,6 +14,13 @@ const rangeDb = 32;
 /** Shorter gaps are part of the speech, 100 ms, and shorter islands are none, 50 ms. */
 const gapFrames = 10;
 const islandFrames = 5;
+
+/** Level of a frame, dB (not of full scale). */
+export function levelDb(logMel: Float32Array): number {
+  let energy = 0;
+  for (let band = firstBand; band <= lastBand; band += 1) energy += Math.exp(logMel[band] ?? 0);
+  return (10 / Math.LN10) * Math.log(energy);
+}
 
 /**
  * 1 for each frame of speech in a clean clip of one speaker, 16 kHz; frame i begins at sample 160 i. With the threshold shifted by

@@ -2,8 +2,8 @@
 import { FeatureExtractor, type RawFrame } from '../../src/pipeline/feature-extractor.ts';
 import { SpeechDetector } from '../../src/pipeline/speech-detector.ts';
 import { shippedVoiceNetwork } from '../../src/pipeline/voice-model.ts';
-import { levelDb } from '../../src/pipeline/utterance-edges.ts';
 import { pairFrames, VoiceSequence } from '../../src/pipeline/voice-sequence.ts';
+import { levelDb } from './labels.ts';
 import type { Silero } from './silero.ts';
 import { sileroFrames } from './silero.ts';
 import { SnrActivity, snrUtterances } from './snr-activity.ts';
