@@ -272,6 +272,11 @@ class Training(unittest.TestCase):
         self.assertEqual(manifest["contextFrames"], context_of(trainer.averaged))
         self.assertEqual(manifest["streaming"]["stateSize"], StreamingTrunk(trainer.averaged).state_size)
         self.assertEqual(sorted(manifest["files"]), ["head", "trunk", "whole"])
+        # With copies of the unseen speakers other temperatures come out, and no other figures.
+        more = subprocess.run([*command, "--out", str(self.folder / "model-2"), "--copies", str(self.folder / "features")], cwd=ROOT, check=True, capture_output=True, text=True)
+        reports = [json.loads(each.stdout[each.stdout.index("{\n") :]) for each in (report, more)]
+        self.assertNotEqual(reports[0]["temperatures"], reports[1]["temperatures"])
+        self.assertEqual(reports[0]["unseen"]["clips"], reports[1]["unseen"]["clips"])
         parity = json.loads((out / "parity.json").read_text())
         self.assertEqual((out / "parity-features.i16").stat().st_size, 2 * parity["batch"] * parity["frameCount"] * parity["featureCount"])
 
