@@ -203,6 +203,9 @@ class Training(unittest.TestCase):
         self.assertTrue(torch.allclose(trainer.targets.sum(1), torch.ones(len(self.train)), atol=1e-5))
         for i, (path, plain) in enumerate(zip(self.train.paths, first.targets)):
             self.assertTrue(torch.allclose(trainer.targets[i], 0.6 * plain + 0.4 * torch.from_numpy(taught[path]).float(), atol=1e-5))
+        del taught[self.train.paths[0]]
+        trainer = Trainer(recipe, self.train, self.folder / "pupil", teacher=taught)
+        self.assertTrue(torch.equal(trainer.targets[0], first.targets[0]))
         with self.assertRaisesRegex(SystemExit, "teacher"):
             Trainer(recipe, self.train, self.folder / "untaught")
         (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.clips.speakers))}))

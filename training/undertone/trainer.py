@@ -88,7 +88,8 @@ class Trainer:
         if recipe.teacher_share > 0:
             if teacher is None:
                 raise SystemExit("Expected a teacher for a recipe with a teacher's share, got none")
-            taught = torch.from_numpy(np.stack([teacher[path] for path in train.paths]).astype(np.float32))
+            # A copy may be heard where its clip was not: that one is not taught.
+            taught = torch.from_numpy(np.stack([teacher.get(path, np.zeros(len(LABELS))) for path in train.paths]).astype(np.float32))
             self.targets = torch.lerp(self.targets, taught, recipe.teacher_share * (taught.sum(1, keepdim=True) > 0))
         # The copies of each clip, itself first: an epoch draws one of them.
         self.originals = np.flatnonzero(train.copies == 0)
