@@ -14,23 +14,29 @@ const usage = `Usage: npm run retrain -- --data CORPUS --work DIR --out MODELDIR
   --noise DIR      ESC-10, for noise in the copies
   --rooms DIR      impulse responses, for rooms in the copies
   --augment N      copies of each clip, by default 6
-  --epochs A,B,..  of the four runs, each of which goes on from the one before, by default 50,30,16,28`;
+  --epochs A,B,..  of the six runs, each of which goes on from the one before, by default 50,30,16,28,54,14`;
 
 const text = /** @type {const} */ ({ type: 'string' });
 const { values } = parseArgs({
   options: { data: text, work: text, out: text, version: text, noise: text, rooms: text, augment: text, epochs: text },
 });
-const { version, augment = '6', epochs = '50,30,16,28' } = values;
+const { version, augment = '6', epochs = '50,30,16,28,54,14' } = values;
 const [data, work, out, noise, rooms] = [values.data, values.work, values.out, values.noise, values.rooms].map((path) =>
   path === undefined ? undefined : resolve(path),
 );
-// Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics.
-const early = ['--early-share', '0.25', '--jitter', '0.5', '--copy-share', '0.7'];
+// Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics,
+// then more microphones; the last also other vocal tracts, and what the one before says of the clean clips.
+const few = ['--channel-share', '0.25'];
+const early = ['--early-share', '0.25', '--jitter', '0.5'];
+const many = [...early, '--channel-share', '0.4', '--average', '0.999'];
+const taught = ['--teacher', join(work ?? '', 'run-5'), '--teacher-share', '0.3'];
 const recipes = [
-  ['--seed', '1'],
-  ['--seed', '2', '--lr', '1e-3'],
-  ['--seed', '3', '--lr', '1e-3', ...early],
-  ['--seed', '5', '--lr', '1.5e-3', ...early],
+  [...few, '--seed', '1'],
+  [...few, '--seed', '2', '--lr', '1e-3'],
+  [...few, ...early, '--seed', '3', '--lr', '1e-3', '--copy-share', '0.7'],
+  [...few, ...early, '--seed', '5', '--lr', '1.5e-3', '--copy-share', '0.7'],
+  [...many, '--seed', '7', '--lr', '1.5e-3', '--copy-share', '0.75'],
+  [...many, '--seed', '8', '--lr', '1.5e-3', '--copy-share', '0.7', '--warp-share', '0.5', ...taught],
 ];
 const epochsOf = epochs.split(',');
 if (data === undefined || work === undefined || out === undefined || version === undefined || epochsOf.length !== recipes.length) {
@@ -45,7 +51,7 @@ const last = runs.at(-1) ?? '';
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
 const export_ = ['tools/features/main.ts', '--data', data, '--out', features, '--augment', augment, '--seed', '1'];
-const train = ['training/train.py', '--data', features, '--channel-share', '0.25'];
+const train = ['training/train.py', '--data', features];
 
 await step('features', [...export_, ...given('--noise', noise), ...given('--rooms', rooms)]);
 for (const [i, recipe] of recipes.entries()) {

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { launch } from './setup/launch.mjs';
 import { withNode } from './setup/node.mjs';
+import { serverFlags } from './setup/server-flags.mjs';
 import { root, setUp } from './setup/set-up.mjs';
 
 const node = await setUp();
-process.exitCode = await launch(node, [join(root, 'src', 'cli.ts'), ...process.argv.slice(2)], { env: withNode(node) });
+process.exitCode = await launch(node, [...serverFlags, join(root, 'src', 'cli.ts'), ...process.argv.slice(2)], { env: withNode(node) });

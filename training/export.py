@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from undertone.data import load, split_by_speaker
@@ -18,6 +19,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, help="folder of a finished run: final.pt and speakers.json")
     parser.add_argument("--data", required=True, help="features of the corpus that it was trained on; its unseen speakers calibrate")
+    parser.add_argument("--copies", help="features with copies of the unseen speakers (exported with --augment-all), which then calibrate too")
     parser.add_argument("--other", help="features of another corpus, to be evaluated on only")
     parser.add_argument("--out", required=True, help="folder of the model, such as assets/models/emonet")
     parser.add_argument("--version", required=True)
@@ -31,7 +33,8 @@ def main():
     model.eval()
     mean, std = state["mean"].numpy(), state["std"].numpy()
     _, unseen = split_by_speaker(load(options.data), speakers["test"])
-    temperatures = calibrated(unseen.labels, *score(model, unseen, mean, std))
+    heard = [unseen, *([copies_of(unseen, load(options.copies))] if options.copies else [])]
+    temperatures = calibrated(*together([(clips.labels, *score(model, clips, mean, std)) for clips in heard]))
 
     out.mkdir(parents=True, exist_ok=True)
     files = write_graphs(model, out)
@@ -51,6 +54,18 @@ def main():
             scored = score(model, clips, mean, std, independent=independent)
             report[f"{name}{', each clip a new caller' if independent else ''}"] = figures(clips, *scored, temperatures)
     print(json.dumps(report, indent=1))
+
+
+def copies_of(unseen, clips):
+    """The copies of the unseen speakers' clips."""
+    return clips.where((clips.copies > 0) & np.isin(clips.speakers, unseen.speakers))
+
+
+def together(sets):
+    """(labels, logits, owners, weights) of several scored sets as of one."""
+    offsets = np.cumsum([0, *[len(labels) for labels, *_ in sets[:-1]]])
+    labels, logits, owners, weights = zip(*sets)
+    return np.concatenate(labels), np.concatenate(logits), np.concatenate([own + at for own, at in zip(owners, offsets)]), np.concatenate(weights)
 
 
 if __name__ == "__main__":

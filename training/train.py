@@ -13,7 +13,7 @@ import torch
 
 from undertone.data import folds_of, load, split_by_speaker
 from undertone.report import calibrated, figures, pooled
-from undertone.score import score
+from undertone.score import score, teach
 from undertone.trainer import Recipe, Trainer
 
 
@@ -25,6 +25,7 @@ def arguments():
     parser.add_argument("--fold", type=int, help="only this one of the folds")
     parser.add_argument("--test-split", default="validation", help="without --folds: the split that is held out (default: %(default)s)")
     parser.add_argument("--initial", help="folder of a finished run, or of an exported model, to go on from with a new schedule; it must know no other speakers")
+    parser.add_argument("--teacher", help="folder of a finished run whose posteriors are mixed into the targets (--teacher-share); it must know no other speakers")
     parser.add_argument("--threads", type=int, default=2)
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, help="(default: %(default)s)")
@@ -55,7 +56,8 @@ def one(recipe, train, test, out, options):
     """A run, its windows' logits on the speakers that it never heard, and its line in runs.jsonl."""
     exported = options.initial is not None and (Path(options.initial) / "manifest.json").exists()
     initial = initial_of(options.initial, train)
-    trainer = Trainer(recipe, train, out, test, initial=None if exported else initial)
+    teacher = taught_by(options.teacher, train) if recipe.teacher_share > 0 else None
+    trainer = Trainer(recipe, train, out, test, initial=None if exported else initial, teacher=teacher)
     if exported and not (out / "checkpoint.pt").exists():
         trainer.go_on_from(initial)
     count = sum(p.numel() for p in trainer.model.parameters())
@@ -82,13 +84,28 @@ def initial_of(folder, train):
     """The weights of an earlier run, or the graph of an exported model; stops if it heard anyone else than this one does."""
     if folder is None:
         return None
-    known = json.loads((Path(folder) / "speakers.json").read_text())["train"]
-    strangers = sorted(set(known) - set(train.speakers))
-    if strangers:
-        raise SystemExit(f"Expected --initial to know this run's training speakers alone, but it also knows {', '.join(strangers)}")
+    assert_knows_no_others(folder, train, "--initial")
     if (Path(folder) / "manifest.json").exists():
         return Path(folder) / json.loads((Path(folder) / "manifest.json").read_text())["files"]["whole"]["path"]
     return torch.load(Path(folder) / "final.pt")["model"]
+
+
+def taught_by(folder, train):
+    """A finished run's posteriors of the training clips; stops if it heard anyone else than this one does."""
+    if folder is None:
+        raise SystemExit("Expected --teacher, for --teacher-share is above 0, got none")
+    assert_knows_no_others(folder, train, "--teacher")
+    state = torch.load(Path(folder) / "final.pt")
+    model = Recipe(**state["recipe"]).network()
+    model.load_state_dict(state["model"])
+    return teach(model, train, state["mean"].numpy(), state["std"].numpy())
+
+
+def assert_knows_no_others(folder, train, option):
+    known = json.loads((Path(folder) / "speakers.json").read_text())["train"]
+    strangers = sorted(set(known) - set(train.speakers))
+    if strangers:
+        raise SystemExit(f"Expected {option} to know this run's training speakers alone, but it also knows {', '.join(strangers)}")
 
 
 def cross_validated(out, count):

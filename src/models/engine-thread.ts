@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { threadLimits } from '../thread-limits.ts';
 import type { EngineReply, EngineRequest, EngineThreadData } from './engine-worker.ts';
 import { StreamFeed, type PackedBatch } from './stream-feed.ts';
 import type { Engine, EngineWindow } from './types.ts';
@@ -258,7 +259,11 @@ export class ThreadEngine implements Engine {
 
 /** Starts an inference thread. */
 export function spawnEngineThread(thread: EngineThreadData): Worker {
-  return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: thread, name: 'undertone-inference' });
+  return new Worker(new URL('./engine-worker.ts', import.meta.url), {
+    workerData: thread,
+    name: 'undertone-inference',
+    resourceLimits: threadLimits,
+  });
 }
 
 /**

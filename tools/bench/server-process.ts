@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { serverFlags } from '../../scripts/setup/server-flags.mjs';
 import type { CallerTotals, Said } from '../callers/types.ts';
 
 /** Sections of the configuration, with what differs from the defaults. */
@@ -98,7 +99,11 @@ export async function startCallsServer(
 type Child = ChildProcessByStdio<Writable, Readable, null> & { readonly pid: number };
 
 function start(args: readonly string[], { ownGroup = false }: ProcessOptions = {}): Child {
-  const child = spawn(process.execPath, args, { cwd: projectDir, stdio: ['pipe', 'pipe', 'inherit'], detached: ownGroup });
+  const child = spawn(process.execPath, [...serverFlags, ...args], {
+    cwd: projectDir,
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: ownGroup,
+  });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.off('exit', kill));

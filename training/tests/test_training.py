@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from train import initial_of
+from train import initial_of, taught_by
 from undertone.data import load, split_by_speaker
 from undertone import augment
 from undertone.exporting import context_of, write_graphs
@@ -164,6 +164,55 @@ class Training(unittest.TestCase):
         self.assertTrue(torch.equal(jittered[:, 0], jittered[:, 3]))
         self.assertLess(abs(float(jittered[:, 0].std()) - 0.28), 0.05)
 
+    def test_gives_a_caller_another_vocal_tract(self):
+        centres = augment.band_centres()
+        self.assertTrue((np.diff(centres) > 0).all() and centres[0] > augment.LOWEST_HZ and centres[-1] < augment.HIGHEST_HZ)
+        # A peak at 1 kHz is heard 10 % lower by a band that listens 10 % higher, and weights are of a mean.
+        matrix = augment.warps([1.0, 1.1])
+        self.assertTrue(torch.allclose(matrix.sum(1), torch.ones(2, 64)))
+        self.assertTrue(torch.allclose(matrix[0], torch.eye(64), atol=1e-5))
+        peak = torch.exp(-((torch.from_numpy(centres).float() - 1000) / 150) ** 2)
+        self.assertAlmostEqual(float(centres[int((peak @ matrix[1]).argmax())]), 1000 / 1.1, delta=60)
+
+        torch.manual_seed(1)
+        mean = torch.randn(104).numpy()
+        mean[64:] = mean[:64] @ augment.DCT.numpy()
+        raw = torch.randn(2, 50, 64).cumsum(2)
+        raw = torch.cat([raw, raw @ augment.DCT], 2)
+        x = raw - torch.from_numpy(mean)
+        before = (torch.full((2, 1), 50.0), x.sum(1), (x * x).sum(1))
+        warped, (count, total, square) = augment.warp(x, before, mean, [1.0, 1.1])
+        self.assertTrue(torch.equal(warped[0], x[0]) and torch.equal(square[0], before[2][0]) and torch.equal(count, before[0]))
+        # The statistics are those of the other voice, the mean exactly, the deviation nearly.
+        self.assertTrue(torch.allclose(total[1], warped[1].sum(0), atol=1e-2))
+        spread = lambda total, square: (square - total * total / 50)[:64]
+        measured = spread(warped[1].sum(0), (warped[1] ** 2).sum(0))
+        self.assertLess(float((spread(total[1], square[1]) / measured - 1).abs().max()), 0.2)
+        self.assertTrue(torch.allclose(warped[1, :, 64:] + torch.from_numpy(mean)[64:], (warped[1, :, :64] + torch.from_numpy(mean)[:64]) @ augment.DCT, atol=1e-3))
+
+    def test_trains_in_other_voices(self):
+        self.run_of("warped", replace(SMALL, epochs=1, warp_share=0.5))
+        self.assertTrue(np.isfinite(self.log_of("warped")[0]["loss"]))
+
+    def test_learns_from_a_teacher_that_knows_the_same_speakers_alone(self):
+        first, _ = self.run_of("teacher")
+        folder, recipe = self.folder / "teacher", replace(SMALL, teacher_share=0.4)
+        (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
+        taught = taught_by(folder, self.train)
+        self.assertEqual(set(taught), set(self.train.paths))
+        trainer = Trainer(recipe, self.train, self.folder / "pupil", teacher=taught)
+        self.assertTrue(torch.allclose(trainer.targets.sum(1), torch.ones(len(self.train)), atol=1e-5))
+        for i, (path, plain) in enumerate(zip(self.train.paths, first.targets)):
+            self.assertTrue(torch.allclose(trainer.targets[i], 0.6 * plain + 0.4 * torch.from_numpy(taught[path]).float(), atol=1e-5))
+        del taught[self.train.paths[0]]
+        trainer = Trainer(recipe, self.train, self.folder / "pupil", teacher=taught)
+        self.assertTrue(torch.equal(trainer.targets[0], first.targets[0]))
+        with self.assertRaisesRegex(SystemExit, "teacher"):
+            Trainer(recipe, self.train, self.folder / "untaught")
+        (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.clips.speakers))}))
+        with self.assertRaisesRegex(SystemExit, "--teacher to know this run's training speakers alone"):
+            taught_by(folder, self.train)
+
     def test_refuses_test_speakers_in_training(self):
         with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):
             Trainer(SMALL, self.train, self.folder / "leaky", self.train)
@@ -230,6 +279,11 @@ class Training(unittest.TestCase):
         self.assertEqual(sorted(manifest["files"]), ["head", *int8, "trunk", "whole"])
         for file in manifest["files"].values():
             self.assertEqual(hashlib.sha256((out / file["path"]).read_bytes()).hexdigest(), file["sha256"])
+        # With copies of the unseen speakers other temperatures come out, and no other figures.
+        more = subprocess.run([*command, "--out", str(self.folder / "model-2"), "--copies", str(self.folder / "features")], cwd=ROOT, check=True, capture_output=True, text=True)
+        reports = [json.loads(each.stdout[each.stdout.index("{\n") :]) for each in (report, more)]
+        self.assertNotEqual(reports[0]["temperatures"], reports[1]["temperatures"])
+        self.assertEqual(reports[0]["unseen"]["clips"], reports[1]["unseen"]["clips"])
         parity = json.loads((out / "parity.json").read_text())
         self.assertEqual((out / "parity-features.i16").stat().st_size, 2 * parity["batch"] * parity["frameCount"] * parity["featureCount"])
 

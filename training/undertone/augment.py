@@ -5,6 +5,8 @@ import torch
 
 from .data import MEL_BANDS
 
+# Of the mel filters: src/pipeline/feature-extractor.ts.
+LOWEST_HZ, HIGHEST_HZ = 40.0, 7800.0
 BAND_POSITION = torch.linspace(-1, 1, MEL_BANDS)
 
 
@@ -16,6 +18,56 @@ def cosine_transform(bands=MEL_BANDS, count=40):
 
 
 DCT = cosine_transform()
+
+
+def band_centres(bands=MEL_BANDS, low_hz=LOWEST_HZ, high_hz=HIGHEST_HZ):
+    """Centres of the filters of src/pipeline/mel.ts, Hz: even on Slaney's mel scale."""
+    break_mel, log_step = 15.0, np.log(6.4) / 27
+    mel = np.linspace(*(hz * 3 / 200 if hz < 1000 else break_mel + np.log(hz / 1000) / log_step for hz in (low_hz, high_hz)), bands + 2)[1:-1]
+    return np.where(mel < break_mel, mel * 200 / 3, 1000 * np.exp(log_step * (mel - break_mel)))
+
+
+def warps(factors):
+    """Vocal tracts `factors` times as long, `[B]`: matrices `[B, 64, 64]` from log-mel bands to those of the other voice.
+
+    VTLP (Jaitly and Hinton 2013) on the log-mel: a band hears what lay at its frequency times the factor, between bands by
+    linear interpolation; above 4.8 kHz the axis bends towards the end, as there, so that the upper edge stays.
+    """
+    centres = band_centres()
+    knee = 4800 / np.maximum(np.asarray(factors)[:, None], 1)
+    slope = (HIGHEST_HZ - np.asarray(factors)[:, None] * knee) / (HIGHEST_HZ - knee)
+    heard = np.where(centres < knee, centres * np.asarray(factors)[:, None], HIGHEST_HZ - slope * (HIGHEST_HZ - centres))
+    position = np.interp(heard, centres, np.arange(len(centres)))
+    band = np.minimum(position.astype(int), len(centres) - 2)
+    matrix = np.zeros((len(heard), len(centres), len(centres)), dtype=np.float32)
+    rows, columns = np.arange(len(heard))[:, None], np.arange(len(centres))
+    matrix[rows, band, columns] = 1 - (position - band)
+    matrix[rows, band + 1, columns] = position - band
+    return torch.from_numpy(matrix)
+
+
+def warp(x, before, mean, factors):
+    """Centred features `[B, T, 104]` and a caller's earlier moments, had the caller another vocal tract (see `warps`).
+
+    The cepstrum follows from the log-mel. Of the moments the variances are interpolated as the bands are, and those of the
+    cepstrum stay: what normalises the features, not quite what would be measured. Where a factor is 1 all stays.
+    """
+    matrix, mean = warps(factors), torch.from_numpy(mean)
+    same = torch.from_numpy(np.asarray(factors) == 1)[:, None]
+    moved = mean[:MEL_BANDS] @ matrix - mean[:MEL_BANDS]
+
+    def warped(values, scale):
+        """Of sums over `scale` frames, or of frames where it is 1."""
+        mel = values[..., :MEL_BANDS] @ matrix + scale * moved[:, None]
+        # A cepstrum minus its mean is the transform of the bands minus theirs.
+        return torch.where(same[..., None], values, torch.cat([mel, mel @ DCT], -1))
+
+    count, total, square = before
+    spread = square - total * total / count.clamp(min=1)
+    spread_mel = (spread[:, None, :MEL_BANDS] @ matrix)[:, 0]
+    total_after = warped(total[:, None], count[..., None])[:, 0]
+    square_after = torch.cat([spread_mel, spread[:, MEL_BANDS:]], 1) + total_after * total_after / count.clamp(min=1)
+    return warped(x, 1.0), (count, total_after, torch.where(same, square, square_after))
 
 
 def channel(batch):

@@ -46,6 +46,11 @@ class Recipe:
     lead_share: float = 0.0
     # Share of clips whose microphone is changed in the features.
     channel_share: float = 0.5
+    # Share of clips that are spoken by another vocal tract, up to so many times longer or shorter: see augment.warp.
+    warp_share: float = 0.0
+    warp: float = 0.12
+    # Share of a teacher's posterior of the clean clip in the targets of the clip and its copies.
+    teacher_share: float = 0.0
     windows: int = 1
     # Share of clips whose first window ends early in them, as most live windows do.
     early_share: float = 0.0
@@ -65,9 +70,10 @@ class Trainer:
     """Trains on `train`; `test`, if given, is scored now and then, for the log alone.
 
     initial: the network's state to start from, as of an earlier run on the same speakers; random where None.
+    teacher: what `score.teach` gave of the training clips, where the recipe has a share for it.
     """
 
-    def __init__(self, recipe, train, out, test=None, initial=None):
+    def __init__(self, recipe, train, out, test=None, initial=None, teacher=None):
         if test is not None:
             assert_disjoint(train, test)
         self.recipe, self.train, self.test = recipe, train, test
@@ -79,6 +85,12 @@ class Trainer:
         self.mean, self.std = prior_of(train.where(train.copies == 0))
         self.moments = centred(moments_of(train), self.mean)
         self.targets = torch.from_numpy(soft_targets(train, recipe.vote_share))
+        if recipe.teacher_share > 0:
+            if teacher is None:
+                raise SystemExit("Expected a teacher for a recipe with a teacher's share, got none")
+            # A copy may be heard where its clip was not: that one is not taught.
+            taught = torch.from_numpy(np.stack([teacher.get(path, np.zeros(len(LABELS))) for path in train.paths]).astype(np.float32))
+            self.targets = torch.lerp(self.targets, taught, recipe.teacher_share * (taught.sum(1, keepdim=True) > 0))
         # The copies of each clip, itself first: an epoch draws one of them.
         self.originals = np.flatnonzero(train.copies == 0)
         of_path = {}
@@ -164,7 +176,11 @@ class Trainer:
         rates = rng.uniform(0.9, 1.12, len(index))
         x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates)
         offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < recipe.channel_share)
-        before = augment.shift_history(self.history(index), offset)
+        before = self.history(index)
+        if recipe.warp_share > 0:
+            factors = np.exp(rng.uniform(-1, 1, len(index)) * np.log1p(recipe.warp)) ** (rng.random(len(index)) < recipe.warp_share)
+            x, before = augment.warp(x, before, self.mean, factors)
+        before = augment.shift_history(before, offset)
         z = normalize(x + offset[:, None], heard, torch.from_numpy(self.std), before)
         if recipe.jitter > 0:
             # What is not heard stays zero.

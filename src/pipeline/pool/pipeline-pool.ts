@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Observable } from 'rxjs';
 import { UndertoneError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
+import { threadLimits } from '../../thread-limits.ts';
 import type { Metrics } from '../../metrics.ts';
 import { decoderFactory } from '../codec.ts';
 import type { CallerOptions, CallerPipelines, OpenedCaller, PipelinePressure } from '../pipelines.ts';
@@ -158,7 +159,7 @@ export class PipelinePool implements CallerPipelines {
 
 /** Starts a pipeline thread. */
 export function spawnPipelineThread(): Worker {
-  return new Worker(new URL('./pipeline-worker.ts', import.meta.url), { name: 'undertone-pipeline' });
+  return new Worker(new URL('./pipeline-worker.ts', import.meta.url), { name: 'undertone-pipeline', resourceLimits: threadLimits });
 }
 
 type Usage = NonNullable<ReturnType<PipelineLane['utilization']>>;
