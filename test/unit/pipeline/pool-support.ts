@@ -115,6 +115,11 @@ export async function openCaller(pipelines: CallerPipelines, name: string): Prom
 
 /** What the same packets give in this thread. */
 export async function inThisThread(packets: readonly RawRtp[], name: string): Promise<TestCaller> {
+  // The first decoder of a thread takes longer than the packets would be kept.
+  const warm = new TestCaller(mainThreadPipelines, `${name}-warm`);
+  warm.send(goodPackets.slice(0, 1));
+  warm.packets.complete();
+  await untilClosed(warm);
   const caller = await openCaller(mainThreadPipelines, name);
   caller.send(packets);
   caller.packets.complete();
