@@ -1,7 +1,7 @@
 // A real redis-server for tests: on a free port, without persistence, ended with its test.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { freePort } from '../../tools/bench/free-port.ts';
 
 /** A running redis-server. */
 export interface TestRedis {
@@ -37,17 +37,6 @@ export async function startRedis(): Promise<TestRedis> {
     },
     close: kill,
   };
-}
-
-/** A TCP port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function launch(port: number): Promise<ChildProcess> {

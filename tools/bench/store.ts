@@ -1,13 +1,13 @@
 // What a Redis carries that joins several nodes: events of many calls, written one at a time as a timeline does.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readCpuSeconds, type CpuSeconds } from '../../src/cpu-usage.ts';
 import { createLogger } from '../../src/log.ts';
 import { RedisTimelineStore } from '../../src/gateway/redis-store.ts';
 import { emptySummary, reduceSummary } from '../../src/gateway/summary.ts';
 import type { CallSummary, TimelineEvent } from '../../src/gateway/types.ts';
+import { freePort } from './free-port.ts';
 import type { BenchmarkResult } from './report.ts';
 
 const callCounts = [10, 100, 1000];
@@ -54,7 +54,7 @@ async function measure(store: RedisTimelineStore, redisPid: number, count: numbe
       return { summary: emptySummary(call), seq: 0 };
     }),
   );
-  const sum = (parts: CpuSeconds): number => Object.values(parts as unknown as Record<string, number>).reduce((a, b) => a + b);
+  const sum = (parts: CpuSeconds): number => Object.values<number>({ ...parts }).reduce((a, b) => a + b);
   const before = { redis: sum(readCpuSeconds(redisPid)), own: process.cpuUsage() };
   const startMs = performance.now();
   let events = 0;
@@ -102,14 +102,4 @@ function pointOf(call: Call): TimelineEvent {
     hopMs: 240,
     arrivedAtUnixMs: Date.now(),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TestReader } from '../../support/gateway.ts';
-import { freePort } from '../../support/redis.ts';
+import { freePort } from '../../../tools/bench/free-port.ts';
 import { fetchCalls, fetchTimeline, getJson, mediaWorkersOf, startCli, type ServerProcess } from '../../support/server.ts';
 import { SignalClient } from '../sfu/support.ts';
 

@@ -4,7 +4,8 @@ import { MemoryTimelineStore } from '../../../src/gateway/memory-store.ts';
 import { RedisTimelineStore, type RedisTimelineStoreOptions } from '../../../src/gateway/redis-store.ts';
 import { Timeline } from '../../../src/gateway/timeline.ts';
 import type { TimelineEvent } from '../../../src/gateway/types.ts';
-import { freePort, startRedis, type TestRedis } from '../../support/redis.ts';
+import { startRedis, type TestRedis } from '../../support/redis.ts';
+import { freePort } from '../../../tools/bench/free-port.ts';
 import { arrival, callOf, numbered, point, silentLogger, summaryAt, timelineOptions } from '../../support/timeline.ts';
 import { describeStore } from './store-contract.ts';
 
