@@ -25,7 +25,7 @@ def arguments():
     parser.add_argument("--fold", type=int, help="only this one of the folds")
     parser.add_argument("--test-split", default="validation", help="without --folds: the split that is held out (default: %(default)s)")
     parser.add_argument("--initial", help="folder of a finished run, or of an exported model, to go on from with a new schedule; it must know no other speakers")
-    parser.add_argument("--teacher", help="folder of a finished run whose posteriors are mixed into the targets (--teacher-share); it must know no other speakers")
+    parser.add_argument("--teacher", nargs="+", help="folders of finished runs whose mean posteriors are mixed into the targets (--teacher-share); they must know no other speakers")
     parser.add_argument("--threads", type=int, default=2)
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, help="(default: %(default)s)")
@@ -90,15 +90,18 @@ def initial_of(folder, train):
     return torch.load(Path(folder) / "final.pt")["model"]
 
 
-def taught_by(folder, train):
-    """A finished run's posteriors of the training clips; stops if it heard anyone else than this one does."""
-    if folder is None:
+def taught_by(folders, train):
+    """Mean posteriors of finished runs for the training clips; stops if one heard anyone else than this run does."""
+    if folders is None:
         raise SystemExit("Expected --teacher, for --teacher-share is above 0, got none")
-    assert_knows_no_others(folder, train, "--teacher")
-    state = torch.load(Path(folder) / "final.pt")
-    model = Recipe(**state["recipe"]).network()
-    model.load_state_dict(state["model"])
-    return teach(model, train, state["mean"].numpy(), state["std"].numpy())
+    taught = []
+    for folder in folders:
+        assert_knows_no_others(folder, train, "--teacher")
+        state = torch.load(Path(folder) / "final.pt")
+        model = Recipe(**state["recipe"]).network()
+        model.load_state_dict(state["model"])
+        taught.append(teach(model, train, state["mean"].numpy(), state["std"].numpy()))
+    return {path: sum(each[path] for each in taught) / len(taught) for path in taught[0]}
 
 
 def assert_knows_no_others(folder, train, option):

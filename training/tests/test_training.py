@@ -164,6 +164,31 @@ class Training(unittest.TestCase):
         self.assertTrue(torch.equal(jittered[:, 0], jittered[:, 3]))
         self.assertLess(abs(float(jittered[:, 0].std()) - 0.28), 0.05)
 
+    def test_loses_packets_of_a_share_of_the_clips(self):
+        np.random.seed(1)
+        lost = augment.arrived(2000, 400, 0.5) == 0
+        spoiled = lost.any(1)
+        self.assertLess(abs(float(spoiled.float().mean()) - 0.5), 0.05)
+        # 2 to 25 %, and whole packets: runs within a clip are of an even number of frames.
+        self.assertLess(abs(float(lost[spoiled].float().mean()) - 0.135), 0.015)
+        edges = torch.nn.functional.pad(lost.int(), (1, 1)).diff(dim=1)
+        for row in np.flatnonzero(spoiled):
+            first, end = (np.flatnonzero(edges[row] == sign) for sign in (1, -1))
+            inner = (first > 0) & (end < 400)
+            self.assertTrue(((end - first)[inner] % 2 == 0).all())
+        self.assertFalse((augment.arrived(50, 400, 0.0) == 0).any())
+
+    def test_does_not_hear_what_was_lost(self):
+        def inputs(name, loss_share):
+            trainer = Trainer(replace(SMALL, loss_share=loss_share, jitter=0.5), self.train, self.folder / name)
+            return trainer.inputs(np.arange(8))[:2]
+
+        (_, whole), (z, heard) = inputs("whole", 0.0), inputs("lossy", 1.0)
+        self.assertTrue(((heard == 0) | (whole == 1)).all())
+        self.assertLess(float(heard.sum()), 0.98 * float(whole.sum()))
+        self.assertEqual(float(z[heard == 0].abs().sum()), 0)
+        self.assertGreater(float(z[heard == 1].abs().sum()), 0)
+
     def test_gives_a_caller_another_vocal_tract(self):
         centres = augment.band_centres()
         self.assertTrue((np.diff(centres) > 0).all() and centres[0] > augment.LOWEST_HZ and centres[-1] < augment.HIGHEST_HZ)
@@ -198,8 +223,14 @@ class Training(unittest.TestCase):
         first, _ = self.run_of("teacher")
         folder, recipe = self.folder / "teacher", replace(SMALL, teacher_share=0.4)
         (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
-        taught = taught_by(folder, self.train)
+        taught = taught_by([folder], self.train)
         self.assertEqual(set(taught), set(self.train.paths))
+        # Of several teachers the mean.
+        self.run_of("other", replace(SMALL, seed=5))
+        (self.folder / "other" / "speakers.json").write_text((folder / "speakers.json").read_text())
+        other, both = taught_by([self.folder / "other"], self.train), taught_by([folder, self.folder / "other"], self.train)
+        self.assertTrue(all(np.allclose(both[path], (taught[path] + other[path]) / 2) for path in self.train.paths))
+        self.assertFalse(all(np.allclose(other[path], taught[path]) for path in self.train.paths))
         trainer = Trainer(recipe, self.train, self.folder / "pupil", teacher=taught)
         self.assertTrue(torch.allclose(trainer.targets.sum(1), torch.ones(len(self.train)), atol=1e-5))
         for i, (path, plain) in enumerate(zip(self.train.paths, first.targets)):
@@ -211,7 +242,7 @@ class Training(unittest.TestCase):
             Trainer(recipe, self.train, self.folder / "untaught")
         (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.clips.speakers))}))
         with self.assertRaisesRegex(SystemExit, "--teacher to know this run's training speakers alone"):
-            taught_by(folder, self.train)
+            taught_by([folder], self.train)
 
     def test_refuses_test_speakers_in_training(self):
         with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):

@@ -109,6 +109,26 @@ def hide(z):
     return z.mul_(torch.cat([bands, cepstra], 1)[:, None]).mul_(times[..., None])
 
 
+def arrived(batch, frames, share):
+    """Which frames of `share` of the clips come through a line that loses packets of 20 ms: `[B, T]` of 1 and 0.
+
+    Gilbert and Elliott's line with 2 to 25 % of loss in bursts of 1 to 3 packets on average. What was lost is concealed, and a
+    concealed frame is not heard (docs/adr/0005): the caller sets to zero what is 0 here, in features and flags.
+    """
+    packets = frames // 2 + 2
+    loss = np.random.uniform(0.02, 0.25, batch) * (np.random.random(batch) < share)
+    ends = 1 / np.random.uniform(1, 3, batch)
+    begins = loss * ends / (1 - loss)
+    chance = np.random.random((packets, batch))
+    lost = np.zeros((packets, batch), dtype=bool)
+    bad = np.random.random(batch) < loss
+    for at in range(packets):
+        bad = np.where(bad, chance[at] >= ends, chance[at] < begins)
+        lost[at] = bad
+    phases = np.random.randint(0, 2, (batch, 1))
+    return torch.from_numpy(~np.repeat(lost.T, 2, 1)[np.arange(batch)[:, None], phases + np.arange(frames)]).float()
+
+
 def spared(batch, length, widest, runs):
     """`[batch, length]` of 1, but 0 in so many runs, each shorter than `widest` and anywhere."""
     widths = np.random.randint(0, widest, (batch, runs, 1))

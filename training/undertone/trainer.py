@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import augment
+from . import augment, noise
 from .data import LABELS, assert_disjoint, soft_targets
 from .importing import read_weights, settle
 from .metrics import recalls, uar
@@ -49,6 +49,10 @@ class Recipe:
     # Share of clips that are spoken by another vocal tract, up to so many times longer or shorter: see augment.warp.
     warp_share: float = 0.0
     warp: float = 0.12
+    # Share of clips of which packets are lost: see augment.arrived.
+    loss_share: float = 0.0
+    # Share of clips that are heard in a steady noise, 0 to 20 dB below them: see noise.add.
+    noise_share: float = 0.0
     # Share of a teacher's posterior of the clean clip in the targets of the clip and its copies.
     teacher_share: float = 0.0
     windows: int = 1
@@ -180,11 +184,17 @@ class Trainer:
         if recipe.warp_share > 0:
             factors = np.exp(rng.uniform(-1, 1, len(index)) * np.log1p(recipe.warp)) ** (rng.random(len(index)) < recipe.warp_share)
             x, before = augment.warp(x, before, self.mean, factors)
+        if recipe.noise_share > 0:
+            ratios = np.where(rng.random(len(index)) < recipe.noise_share, rng.uniform(0, 20, len(index)), np.inf)
+            x, heard, before = noise.add(x, heard, before, self.mean, ratios)
         before = augment.shift_history(before, offset)
         z = normalize(x + offset[:, None], heard, torch.from_numpy(self.std), before)
         if recipe.jitter > 0:
             # What is not heard stays zero.
             z = augment.jitter(z, recipe.jitter).mul_(heard[..., None])
+        if recipe.loss_share > 0:
+            came = augment.arrived(*heard.shape, recipe.loss_share)
+            z, heard = z.mul_(came[..., None]), heard * came
         return augment.hide(z), heard, starts
 
     def loss(self, index):

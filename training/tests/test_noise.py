@@ -1,0 +1,106 @@
+"""Noise that is added to features, held against noise that is added to samples."""
+
+import unittest
+from unittest import mock
+
+import numpy as np
+import torch
+
+from undertone import augment, noise
+
+SAMPLES = 80_000
+
+
+def log_mel(samples):
+    """As src/pipeline/feature-extractor.ts, but for its floor."""
+    edges = np.concatenate([[augment.LOWEST_HZ], augment.band_centres(), [augment.HIGHEST_HZ]])
+    hz = np.arange(257) * noise.BIN_HZ
+    filters = np.stack([np.interp(hz, edges[band : band + 3], [0, 1, 0], left=0, right=0) for band in range(64)])
+    at = np.arange(0, len(samples) - 400, 160)[:, None] + np.arange(400)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    return torch.from_numpy(np.log(np.abs(np.fft.rfft(samples[at] * window, 512)) ** 2 @ filters.T + 1e-9).astype(np.float32))
+
+
+def features(mel):
+    return torch.cat([mel, mel @ augment.DCT], -1)
+
+
+def voice(rng):
+    """Not a voice, but as coloured and as changing as one: 20 dB up and down, once in 0.6 s."""
+    loudness = 10 ** (0.5 * np.sin(np.arange(SAMPLES) / 1500) - 0.5)
+    return np.convolve(rng.standard_normal(SAMPLES), np.exp(-np.arange(60) / 8), "same") * loudness
+
+
+def white(ratios_db, speech, spectra=noise.spectra):
+    """Of the noises that may be drawn the one without colour and bumps."""
+    with mock.patch.object(torch, "rand", torch.zeros), mock.patch.object(torch, "randn", torch.zeros):
+        return spectra(ratios_db, speech)
+
+
+class Noise(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(1)
+        rng = np.random.default_rng(1)
+        self.clean = voice(rng)
+        self.white = rng.standard_normal(SAMPLES) * np.sqrt(np.mean(self.clean**2) / 10)
+        self.x = features(log_mel(self.clean))[None]
+        self.mean = features(torch.randn(64)).numpy()
+        self.heard = torch.ones(1, self.x.shape[1])
+        centred = self.x - torch.from_numpy(self.mean)
+        self.before = torch.full((1, 1), float(self.x.shape[1])), centred.sum(1), (centred * centred).sum(1)
+        self.centred = centred
+
+    def add(self, ratios_db):
+        return noise.add(self.centred, self.heard, self.before, self.mean, ratios_db)
+
+    def test_sounds_as_it_does_when_it_is_added_to_the_samples(self):
+        with mock.patch.object(noise, "spectra", white):
+            x, heard, (count, total, square) = self.add([10.0])
+        really = features(log_mel(self.clean + self.white))
+        x = x[0] + torch.from_numpy(self.mean)
+        self.assertLess(float((x - really).mean(0).abs().max()), 0.35)
+        self.assertLess(float((x - really)[:, :64].mean(0).abs().mean()), 0.08)
+        self.assertGreater(float((self.x[0] - really)[:, :64].mean(0).abs().mean()), 0.6)
+        # It fluctuates as much as filtered noise does, most in the narrow bands.
+        spread = really[:, :64].std(0)
+        self.assertLess(float((x[:, :64].std(0) / spread - 1).abs().max()), 0.2)
+        # So do the statistics of what was said before.
+        middle = total / count
+        self.assertLess(float((middle + torch.from_numpy(self.mean) - really.mean(0))[0, :64].abs().max()), 0.2)
+        deviation = (square / count - middle * middle).sqrt()[0]
+        self.assertLess(float((deviation[:64] / spread - 1).abs().mean()), 0.25)
+        self.assertGreater(float(heard.mean()), 0.9)
+
+    def test_lies_as_far_below_the_speech_as_it_is_told_whatever_its_colour(self):
+        for ratio in (0.0, 10.0, 20.0):
+            level = noise.spectra([ratio] * 50, torch.full((50,), 3.0))
+            self.assertTrue(torch.allclose(10 * torch.log10(3.0 / noise.power(level)), torch.tensor(ratio), atol=0.01))
+            # Some fall towards higher bands by 6 dB an octave, some do not.
+            falls = (level - noise.AREA.log())[:, 10] - (level - noise.AREA.log())[:, 60]
+            self.assertGreater(float(falls.max() - falls.min()), 1)
+
+    def test_drowns_what_lies_far_below_it_and_hears_nothing_that_was_not_heard(self):
+        self.heard[0, :50] = 0
+        heard = self.add([-5.0])[1]
+        self.assertEqual(float(heard[0, :50].sum()), 0)
+        self.assertLess(float(heard.mean()), float(self.heard.mean()))
+        lost = (self.heard - heard)[0] > 0
+        loudness = noise.power(self.x[0, :, :64])
+        self.assertLess(float(loudness[lost].max()), float(loudness[heard[0] > 0].min()))
+
+    def test_leaves_alone_what_is_to_have_none(self):
+        x, heard, before = self.add([np.inf])
+        self.assertIs(x, self.centred)
+        self.assertIs(heard, self.heard)
+        self.assertIs(before, self.before)
+        both = noise.add(self.centred.repeat(2, 1, 1), self.heard.repeat(2, 1), [v.repeat(2, 1) for v in self.before], self.mean, [np.inf, 10.0])
+        self.assertTrue(torch.equal(both[0][0], self.centred[0]) and torch.equal(both[2][1][0], self.before[1][0]))
+        self.assertFalse(torch.equal(both[0][1], self.centred[0]))
+        # Nothing was said before: nothing was said before in noise.
+        none = [torch.zeros_like(v) for v in self.before]
+        after = noise.add(self.centred, self.heard, none, self.mean, [10.0])[2]
+        self.assertTrue(all(torch.equal(a, b) for a, b in zip(after, none)))
+
+
+if __name__ == "__main__":
+    unittest.main()
