@@ -14,29 +14,34 @@ const usage = `Usage: npm run retrain -- --data CORPUS --work DIR --out MODELDIR
   --noise DIR      ESC-10, for noise in the copies
   --rooms DIR      impulse responses, for rooms in the copies
   --augment N      copies of each clip, by default 6
-  --epochs A,B,..  of the six runs, each of which goes on from the one before, by default 50,30,16,28,54,14`;
+  --epochs A,B,..  of the eight runs, each of which goes on from the one before, by default 50,30,16,28,54,14,40,60`;
 
 const text = /** @type {const} */ ({ type: 'string' });
 const { values } = parseArgs({
   options: { data: text, work: text, out: text, version: text, noise: text, rooms: text, augment: text, epochs: text },
 });
-const { version, augment = '6', epochs = '50,30,16,28,54,14' } = values;
+const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60' } = values;
 const [data, work, out, noise, rooms] = [values.data, values.work, values.out, values.noise, values.rooms].map((path) =>
   path === undefined ? undefined : resolve(path),
 );
 // Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics,
-// then more microphones; the last also other vocal tracts, and what the one before says of the clean clips.
+// then more microphones; from the sixth on also other vocal tracts, and what those before say of the clean clips; the last two lost
+// packets and noise that are never the same, and the very last hears other copies than all the others.
 const few = ['--channel-share', '0.25'];
 const early = ['--early-share', '0.25', '--jitter', '0.5'];
 const many = [...early, '--channel-share', '0.4', '--average', '0.999'];
-const taught = ['--teacher', join(work ?? '', 'run-5'), '--teacher-share', '0.3'];
+/** @type {(share: string, ...numbers: number[]) => string[]} */
+const taughtBy = (share, ...numbers) => ['--teacher-share', share, '--teacher', ...numbers.map((number) => runFolder(number))];
+const warped = [...many, '--lr', '1.5e-3', '--warp-share', '0.5'];
 const recipes = [
   [...few, '--seed', '1'],
   [...few, '--seed', '2', '--lr', '1e-3'],
   [...few, ...early, '--seed', '3', '--lr', '1e-3', '--copy-share', '0.7'],
   [...few, ...early, '--seed', '5', '--lr', '1.5e-3', '--copy-share', '0.7'],
   [...many, '--seed', '7', '--lr', '1.5e-3', '--copy-share', '0.75'],
-  [...many, '--seed', '8', '--lr', '1.5e-3', '--copy-share', '0.7', '--warp-share', '0.5', ...taught],
+  [...warped, '--seed', '8', '--copy-share', '0.7', ...taughtBy('0.3', 5)],
+  [...warped, '--seed', '10', '--copy-share', '0.65', '--loss-share', '0.35', '--noise-share', '0.3', ...taughtBy('0.35', 5, 6)],
+  [...warped, '--seed', '12', '--copy-share', '0.65', '--loss-share', '0.3', '--noise-share', '0.25', ...taughtBy('0.4', 6, 7)],
 ];
 const epochsOf = epochs.split(',');
 if (data === undefined || work === undefined || out === undefined || version === undefined || epochsOf.length !== recipes.length) {
@@ -45,23 +50,31 @@ if (data === undefined || work === undefined || out === undefined || version ===
 }
 
 const features = join(work, 'features');
+const fresh = join(work, 'features-2');
 const demo = join(work, 'demo');
-const runs = recipes.map((_, i) => join(work, `run-${(i + 1).toString()}`));
-const last = runs.at(-1) ?? '';
+const last = runFolder(recipes.length);
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
-const export_ = ['tools/features/main.ts', '--data', data, '--out', features, '--augment', augment, '--seed', '1'];
-const train = ['training/train.py', '--data', features];
+const export_ = ['tools/features/main.ts', '--data', data, '--augment', augment, ...given('--noise', noise), ...given('--rooms', rooms)];
 
-await step('features', [...export_, ...given('--noise', noise), ...given('--rooms', rooms)]);
+await step('features', [...export_, '--out', features, '--seed', '1']);
+await step('features-2', [...export_, '--out', fresh, '--seed', '2']);
 for (const [i, recipe] of recipes.entries()) {
-  const before = i === 0 ? [] : ['--initial', runs[i - 1] ?? ''];
-  await step(`run-${(i + 1).toString()}`, python([...train, '--out', runs[i] ?? '', '--epochs', epochsOf[i] ?? '', ...before, ...recipe]));
+  const number = i + 1;
+  const heard = number === recipes.length ? fresh : features;
+  const before = i === 0 ? [] : ['--initial', runFolder(i)];
+  const run = ['training/train.py', '--data', heard, '--out', runFolder(number), '--epochs', epochsOf[i] ?? '', ...before, ...recipe];
+  await step(`run-${number.toString()}`, python(run));
 }
 await step('export', python(['training/export.py', '--run', last, '--data', features, '--out', out, '--version', version]));
 await step('demo-features', ['tools/features/main.ts', '--data', 'assets/demo', '--independent', '--out', demo]);
 await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(last, 'final.pt')]));
 console.error(`${out} holds the model. Now: npm test, npm run evaluate, and its MODEL_CARD.md`);
+
+/** @param {number} number */
+function runFolder(number) {
+  return join(work ?? '', `run-${number.toString()}`);
+}
 
 /** @param {readonly string[]} args */
 function python(args) {

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +22,8 @@ def main():
     if any(each != speakers[0] for each in speakers):
         raise SystemExit("Expected runs that were trained and tested on the same speakers, but these were not")
     states = [torch.load(Path(run) / "final.pt") for run in options.runs]
-    recipe = Recipe(**states[0]["recipe"])
+    # Nothing is learned here, so nobody teaches.
+    recipe = replace(Recipe(**states[0]["recipe"]), teacher_share=0.0)
     train, _ = split_by_speaker(load(options.data), set(speakers[0]["test"]))
     trainer = Trainer(recipe, train, options.out, initial=averaged([state["model"] for state in states]))
     trainer.measure_norms()
