@@ -50,7 +50,7 @@ function run(parts: readonly Part[], codec: (typeof codecs)['opus' | 'pcmu'] = c
             ? { kind: 'packet', ...span, payload: part.payload }
             : { kind: 'packet', ...span, payload: celt, audioLevelDbov: part.dbov };
     gate.process(item, (out) => items.push(out));
-    emittedAt.push(items.length);
+    emittedAt.push(inUnits(items).length);
   });
   if (flush) gate.flush((out) => items.push(out));
   let at = 0;
@@ -59,12 +59,15 @@ function run(parts: readonly Part[], codec: (typeof codecs)['opus' | 'pcmu'] = c
     at += item.sampleCount;
   }
   if (flush) expect(at).toBe(startSample);
-  return { items, emittedAt, counts, kinds: items.map(({ kind }) => kind) };
+  return { items, emittedAt, counts, kinds: inUnits(items).map(({ kind }) => kind) };
 }
 
 const times = <T>(count: number, part: T): T[] => Array<T>(count).fill(part);
+/** Silence comes in pieces of any length: as many of 20 ms. */
+const inUnits = (items: readonly PlayoutItem[]): PlayoutItem[] =>
+  items.flatMap((item) => (item.kind === 'dtx' && item.sampleCount % 320 === 0 ? times(item.sampleCount / 320, item) : [item]));
 const kindsOf = (items: readonly PlayoutItem[]) =>
-  items.map((item) => (item.kind === 'packet' && item.warmUp === true ? 'warm' : item.kind));
+  inUnits(items).map((item) => (item.kind === 'packet' && item.warmUp === true ? 'warm' : item.kind));
 
 describe('SilenceGate', () => {
   it.each([true, false])(
@@ -93,8 +96,8 @@ describe('SilenceGate', () => {
 
   it('decodes the last 200 ms of silence when somebody speaks, the first 40 of them to set the decoder right', () => {
     const { items, emittedAt } = run([...times(100, { dbov: -80 }), { dbov: -40 }, { dbov: -40 }], codecs.opus, false);
-    // The last ten are kept until the packet that wakes.
-    expect(emittedAt.slice(98)).toEqual([89, 90, 101, 102]);
+    // The last ten are kept until the packet that wakes, and the ten before them were not yet a piece.
+    expect(emittedAt.slice(98)).toEqual([80, 80, 101, 102]);
     expect(kindsOf(items).slice(50)).toEqual([...times(40, 'dtx'), 'warm', 'warm', ...times(10, 'packet')]);
   });
 
@@ -175,6 +178,19 @@ describe('SilenceGate', () => {
     expect(items).toHaveLength(60);
     gate.close();
     gate.close();
+  });
+
+  it('passes a long silence on in pieces of 240 ms behind its first second, and the last of it with what follows, or when nothing does', () => {
+    const long = run([{ dbov: -30 }, ...times(40 * 50, { payload: zeros }), { dbov: -30 }]);
+    const pieces = long.items.filter(({ kind }) => kind === 'dtx').map(({ sampleCount }) => sampleCount);
+    // All but the first packet, which is decoded.
+    expect(pieces.slice(0, 50)).toEqual(times(50, 320));
+    expect(new Set(pieces.slice(50, -1))).toEqual(new Set([3840]));
+    expect(pieces.reduce((sum, samples) => sum + samples, 0)).toBe((40 * 50 - 1) * 320);
+    expect(long.items.findIndex(({ kind, sampleCount }) => kind === 'packet' && sampleCount === 0)).toBe(2 + pieces.length);
+    const { items } = run([{ dbov: -30 }, ...times(60, { payload: zeros })], codecs.opus, false);
+    const gate = run([{ dbov: -30 }, ...times(60, { payload: zeros })]);
+    expect(kindsOf(gate.items).length - kindsOf(items).length).toBe(9);
   });
 
   it('loses and adds no time, whatever comes', () => {
