@@ -4,6 +4,7 @@ import { OpusDecoder } from 'opus-decoder';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
+import { loadLibopus } from '../../../src/pipeline/libopus-module.ts';
 import { parseOpusPacket } from '../../../src/pipeline/opus-packet.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
 
@@ -137,6 +138,30 @@ describe('the Opus decoder', () => {
     expect(level).toBeGreaterThan(0.01);
     expect(20 * Math.log10(rms(concealed) / level)).toBeGreaterThan(-12);
     expect(20 * Math.log10(rms(concealed) / level)).toBeLessThan(6);
+  });
+
+  it('decodes the same beside others, whose samples lie in the same place until the next is called', async () => {
+    const [alone, one, other] = [await readyOpus(), await readyOpus(), await readyOpus()];
+    const expected = speech.slice(0, 60).map((packet) => alone.decode(packet).samples.slice());
+    expected.forEach((samples, n) => {
+      const mine = one.decode(speech[n] ?? new Uint8Array()).samples;
+      expect(mine).toEqual(samples);
+      const theirs = other.decode(speech[(n + 30) % 60] ?? new Uint8Array()).samples;
+      expect(theirs.buffer).toBe(mine.buffer);
+      expect(mine).toEqual(theirs);
+    });
+  });
+
+  it('goes on where the memory that all decoders share has grown', async () => {
+    const [alone, one] = [await readyOpus(), await readyOpus()];
+    const expected = speech.slice(0, 20).map((packet) => alone.decode(packet).samples.slice());
+    const before = one.decode(speech[0] ?? new Uint8Array()).samples.buffer;
+    const others: AudioDecoder[] = [];
+    while ((await loadLibopus()).HEAPF32.buffer === before) others.push(await readyOpus());
+    expect(others.length).toBeLessThan(5000);
+    expect(
+      expected.slice(1).every((samples, n) => one.decode(speech[n + 1] ?? new Uint8Array()).samples.every((x, i) => x === samples[i])),
+    ).toBe(true);
   });
 
   it('decodes the same after a reset as at its start', async () => {
