@@ -53,6 +53,7 @@ const bodySchema = z
       .max(127)
       .refine((type) => type < 64 || type > 95, 'expected none of 64 to 95, which RTCP has')
       .exactOptional(),
+    audioLevelExtensionId: z.int().min(1).max(14).exactOptional(),
     rtcpMux: z.boolean().exactOptional(),
     srtp: z
       .strictObject({ cryptoSuite: z.enum(cryptoSuites), keyBase64: z.base64() })

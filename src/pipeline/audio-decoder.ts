@@ -2,7 +2,7 @@
 
 /** One packet, decoded. */
 export interface DecodedChunk {
-  /** 16 kHz mono, finite, [-1, 1]; as long as the packet says that it is. Owned by the receiver. */
+  /** 16 kHz mono, finite, [-1, 1]; as long as the packet says that it is. To be copied before any decoder is called again. */
   readonly samples: Float32Array;
   /** True where the payload was corrupt and the samples are concealment. */
   readonly concealed: boolean;

@@ -23,7 +23,8 @@ export interface AudioPipelineOptions extends Omit<AudioReceiverOptions, 'codec'
 /**
  * Turns the packets of a tap into its audio. It lasts as long as what was said, whatever the network did: five minutes stay
  * five minutes. What was lost is made up for 100 ms at most and marked as `concealed`; what was not sent (DTX, mute) is
- * zeros, in pieces of at most a second, which come with the next packet. The decoder is closed with the stream.
+ * zeros, in pieces of at most a second, which come with the next packet, or, where silence
+ * lasts, with a packet within 240 ms. The decoder is closed with the stream.
  */
 export function audioPipeline(options: AudioPipelineOptions): OperatorFunction<RawRtp, TimedAudio> {
   const { track, decoder, counts = createMediaCounts(), clock = new MediaClock(), ...others } = options;

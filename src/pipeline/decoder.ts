@@ -110,7 +110,8 @@ export class Decoder implements Processor<PlayoutItem, PcmChunk> {
  * one that falls short is followed by silence.
  */
 function fit(samples: Float32Array, sampleCount: number): Float32Array {
-  if (samples.length >= sampleCount) return samples.subarray(samples.length - sampleCount);
+  if (samples.length === sampleCount) return samples;
+  if (samples.length > sampleCount) return samples.subarray(samples.length - sampleCount);
   const padded = new Float32Array(sampleCount);
   padded.set(samples);
   return padded;

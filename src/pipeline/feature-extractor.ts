@@ -65,18 +65,22 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
     const { functions, signal, pending, rows, silence } = this.#kernel;
     const filled = this.#filled + samples.length;
     const firstEnd = this.#nextSample - this.#filled + frameSamples;
-    signal.set(this.#pending);
-    signal.set(samples, this.#filled);
-    this.#nextSample += samples.length;
     const frames = filled < frameSamples ? 0 : Math.floor((filled - frameSamples) / hopSamples) + 1;
     // An hour of silence, which a caller who was muted leaves behind, comes in one go and must not hold up all others.
     const allSilent = this.#soundEnd <= firstEnd - frameSamples;
-    if (frames > 0) {
-      if (!allSilent) functions.analyse(frames);
-      functions.shift(frames * hopSamples, filled);
+    if (allSilent) {
+      this.#pending.fill(0);
+    } else {
+      signal.set(this.#pending);
+      signal.set(samples, this.#filled);
+      if (frames > 0) {
+        functions.analyse(frames);
+        functions.shift(frames * hopSamples, filled);
+      }
+      this.#pending.set(pending);
     }
+    this.#nextSample += samples.length;
     this.#filled = filled - frames * hopSamples;
-    this.#pending.set(pending);
     const concealedBefore = this.#concealedEnd;
     if (concealed) this.#concealedEnd = this.#nextSample;
     const firstIndex = this.#nextIndex;

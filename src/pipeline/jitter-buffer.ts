@@ -113,8 +113,12 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     const ahead = sequence - this.#nextSequence;
     if (packet.ssrc === this.#ssrc && ahead <= maxDropoutPackets && ahead >= -maxMisorderPackets) {
       if (audio) this.#measure(packet);
-      this.#accept(sequence, packet, audio);
-      this.#release(emit, false);
+      if (ahead === 0 && this.#held.length === 0) {
+        this.#pass(sequence, packet, audio ? this.#samplesOf(packet.payload) : null, 0, emit);
+      } else {
+        this.#accept(sequence, packet, audio);
+        this.#release(emit, false);
+      }
       if (this.#candidates.outlived()) this.#ignoreCandidates();
     } else if (audio) {
       this.#consider(packet, emit);
@@ -232,10 +236,15 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
         this.#giveUpUntil(head.sequence, sinceMs);
       }
       this.#held.shift();
-      this.#cameSequences[slotOf(head.sequence)] = head.sequence;
-      this.#nextSequence = head.sequence + 1;
-      if (head.sampleCount !== null) this.#play(head.packet, head.sampleCount, missing, emit);
+      this.#pass(head.sequence, head.packet, head.sampleCount, missing, emit);
     }
+  }
+
+  /** Takes the next packet out of the sequence, and plays it unless it only fills its place. */
+  #pass(sequence: number, packet: RtpPacket, sampleCount: number | null, missing: number, emit: Emit<PlayoutItem>): void {
+    this.#cameSequences[slotOf(sequence)] = sequence;
+    this.#nextSequence = sequence + 1;
+    if (sampleCount !== null) this.#play(packet, sampleCount, missing, emit);
   }
 
   #isGivenUp(head: Held, sinceMs: number): boolean {
@@ -269,8 +278,8 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     const from = this.#nextSample;
     this.#nextSample = endSample;
     const { payload, audioLevelDbov } = packet;
-    const level = audioLevelDbov === undefined ? {} : { audioLevelDbov };
-    emit({ kind: 'packet', startSample: from, sampleCount: endSample - from, arrivalMs: this.#nowMs, payload, ...level });
+    const item = { kind: 'packet', startSample: from, sampleCount: endSample - from, arrivalMs: this.#nowMs, payload } as const;
+    emit(audioLevelDbov === undefined ? item : { ...item, audioLevelDbov });
   }
 
   #emitSpan(

@@ -23,6 +23,8 @@ const samplesPerMs = 16;
 export class MediaClock {
   /** Least `arrival - media time` of the blocks before the one at hand, newest last, ms. */
   readonly #least: number[] = [];
+  /** The least of them. */
+  #leastBeforeMs = Infinity;
   #blockLeastMs = Infinity;
   #blockPackets = 0;
   #blockStartMs = 0;
@@ -43,6 +45,7 @@ export class MediaClock {
     if (this.#blockPackets < blockPackets || arrivalMs - this.#blockStartMs < blockMs) return;
     this.#least.push(this.#blockLeastMs);
     if (this.#least.length > blocks) this.#least.shift();
+    this.#leastBeforeMs = Math.min(...this.#least);
     this.#blockLeastMs = Infinity;
     this.#blockPackets = 0;
     this.#follow(mediaMs);
@@ -64,7 +67,7 @@ export class MediaClock {
   }
 
   #leastMs(): number {
-    return Math.min(this.#blockLeastMs, ...this.#least);
+    return Math.min(this.#blockLeastMs, this.#leastBeforeMs);
   }
 
   #follow(mediaMs: number): void {

@@ -23,7 +23,7 @@ export class Normalizer {
   #frames = 0;
 
   constructor(prior: NormalizationPrior) {
-    this.#prior = prior;
+    this.#prior = shared(prior);
   }
 
   /** Speech frames that the statistics rest on. */
@@ -47,6 +47,25 @@ export class Normalizer {
     this.#statistics.set(statistics);
     out.set(normalized, offset);
   }
+}
+
+/** The prior that came last: a thread is sent a copy of the same one for each caller. */
+let lastPrior: NormalizationPrior | null = null;
+
+/** An object for all priors that are alike, so that the kernel's need not be laid anew for every other caller. */
+function shared(prior: NormalizationPrior): NormalizationPrior {
+  if (lastPrior === null || !isSame(lastPrior, prior)) lastPrior = prior;
+  return lastPrior;
+}
+
+function isSame(one: NormalizationPrior, other: NormalizationPrior): boolean {
+  return (
+    one.meanWeightFrames === other.meanWeightFrames &&
+    one.stdWeightFrames === other.stdWeightFrames &&
+    one.memoryFrames === other.memoryFrames &&
+    one.mean.every((value, i) => value === other.mean[i]) &&
+    one.std.every((value, i) => value === other.std[i])
+  );
 }
 
 /** The prior that lies in the kernel of this thread: as a rule all callers have the same. */

@@ -120,10 +120,10 @@ export function createOpusDecoder(library: OpusLibrary = defaultOpusLibrary): Au
 
 /** Clamps to [-1, 1] in place, NaN to 0; false if there was a NaN. */
 function makeSafe(samples: Float32Array): boolean {
-  // As a rule all is well, which is told in a third of the time that mending takes; `for of` over floats takes ten times as long.
-  let peak = 0;
-  for (let i = samples.length - 1; i >= 0; i--) peak = Math.max(peak, Math.abs(samples[i] ?? 0));
-  if (peak <= 1) return true;
+  // As a rule all is well; `for of` over floats takes ten times as long.
+  let beyond = 0;
+  while (beyond < samples.length && Math.abs(samples[beyond] ?? 0) <= 1) beyond += 1;
+  if (beyond === samples.length) return true;
   let safe = true;
   for (let i = 0; i < samples.length; i++) {
     const value = samples[i] ?? 0;

@@ -7,7 +7,10 @@ export const opusLibraries = ['libopus-wasm', 'opus-decoder'] as const;
 /** A build of libopus. */
 export type OpusLibrary = (typeof opusLibraries)[number];
 
-/** One decoder of one track, 16 kHz mono. Samples are the receiver's own, and as libopus made them: perhaps out of range. */
+/**
+ * One decoder of one track, 16 kHz mono. Samples are as libopus made them, perhaps out of range; the receiver may change them, and
+ * they hold until any decoder of the thread is called again or made.
+ */
 export interface OpusEngine {
   /** Decodes a packet of valid framing; null where libopus refuses it. */
   decode(packet: Uint8Array): Float32Array | null;

@@ -28,12 +28,19 @@ const maxFrameBytes = 1275;
 export function parseOpusPacket(payload: Uint8Array): OpusPacketInfo | null {
   const toc = payload[0];
   if (toc === undefined) return null;
-  const frameSamples = opusFrameSamples(toc);
   const frameCount = validFrameCount(toc & 3, payload);
-  const sampleCount = frameCount * frameSamples;
-  if (frameCount === 0 || sampleCount > maxOpusPacketSamples) return null;
+  // As a rule a packet holds one frame, and is looked at by several stages.
+  if (frameCount === 1) return (single[toc] ??= infoOf(toc, 1));
+  return frameCount === 0 || frameCount * opusFrameSamples(toc) > maxOpusPacketSamples ? null : infoOf(toc, frameCount);
+}
+
+/** What packets of one frame say, by their TOC byte. */
+const single: OpusPacketInfo[] = [];
+
+function infoOf(toc: number, frameCount: number): OpusPacketInfo {
   const config = toc >> 3;
-  return { config, ...kindOf(config), stereo: (toc & 4) !== 0, frameCount, frameSamples, sampleCount };
+  const frameSamples = opusFrameSamples(toc);
+  return { config, ...kindOf(config), stereo: (toc & 4) !== 0, frameCount, frameSamples, sampleCount: frameCount * frameSamples };
 }
 
 /** Samples at 16 kHz of one frame of a packet with this TOC byte. */
@@ -65,6 +72,18 @@ export function opusVoiceActivity(payload: Uint8Array): boolean | null {
   if (info === null || info.mode === 'celt' || info.stereo || info.frameCount > 1) return null;
   const first = payload[firstFrameAt(payload)];
   return first === undefined ? null : first >> (8 - silkFramesOf(info)) !== 0;
+}
+
+/**
+ * Whether a packet is CELT's digital silence: one frame whose first bit says that it holds nothing but zeros (RFC 6716, section 4.3,
+ * `silence`). Its odds are one in 2^15, so the range coder has it in the first 15 bits of the frame, all ones. That is what Opus makes of a
+ * microphone that is off, unless it is in SILK.
+ */
+export function isOpusDigitalSilence(payload: Uint8Array): boolean {
+  const info = parseOpusPacket(payload);
+  if (info?.mode !== 'celt' || info.frameCount > 1) return false;
+  const at = firstFrameAt(payload);
+  return payload[at] === 0xff && (payload[at + 1] ?? 0) >= 0xfe;
 }
 
 /**

@@ -16,37 +16,44 @@ const twoByteProfile = 0x100;
 export function parseRtp(raw: RawRtp, audioLevelExtensionId?: number): RtpPacket | RtpFault {
   const { data } = raw;
   if (data.length < fixedHeaderBytes) return 'short';
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const first = view.getUint8(0);
-  const second = view.getUint8(1);
+  const first = data[0] ?? 0;
+  const second = data[1] ?? 0;
   if (first >> 6 !== 2) return 'version';
   let at = fixedHeaderBytes + 4 * (first & 15);
   if (at > data.length) return 'csrc';
   let audioLevelDbov: number | undefined;
   if ((first & 16) !== 0) {
     if (at + 4 > data.length) return 'extension';
-    const profile = view.getUint16(at);
-    const end = at + 4 + 4 * view.getUint16(at + 2);
+    const profile = uint16(data, at);
+    const end = at + 4 + 4 * uint16(data, at + 2);
     if (end > data.length) return 'extension';
     if (audioLevelExtensionId !== undefined) audioLevelDbov = readAudioLevel(data.subarray(at + 4, end), profile, audioLevelExtensionId);
     at = end;
   }
   let end = data.length;
   if ((first & 32) !== 0) {
-    const paddingBytes = view.getUint8(data.length - 1);
+    const paddingBytes = data[data.length - 1] ?? 0;
     end -= paddingBytes;
     if (paddingBytes === 0 || end < at) return 'padding';
   }
-  return {
-    sequenceNumber: view.getUint16(2),
-    timestamp: view.getUint32(4),
-    ssrc: view.getUint32(8),
+  const packet = {
+    sequenceNumber: uint16(data, 2),
+    timestamp: uint32(data, 4),
+    ssrc: uint32(data, 8),
     payloadType: second & 127,
     marker: (second & 128) !== 0,
     payload: data.subarray(at, end),
     arrivalMs: raw.arrivalMs,
-    ...(audioLevelDbov === undefined ? {} : { audioLevelDbov }),
   };
+  return audioLevelDbov === undefined ? packet : { ...packet, audioLevelDbov };
+}
+
+function uint16(data: Uint8Array, at: number): number {
+  return ((data[at] ?? 0) << 8) | (data[at + 1] ?? 0);
+}
+
+function uint32(data: Uint8Array, at: number): number {
+  return ((uint16(data, at) << 16) | uint16(data, at + 2)) >>> 0;
 }
 
 /** The level in the extension of that id; undefined where there is none. Elements that do not fit are passed over, as RFC 8285 asks. */

@@ -47,10 +47,13 @@ const defaults = {
   endFrames: 40,
 };
 
+/** A frame that waits. */
 interface Slot {
-  frame: FeatureFrame;
+  index: number;
   readonly logMel: Float32Array;
   readonly mfcc: Float32Array;
+  concealed: boolean;
+  arrivalMs: number;
   /** That the frame is the caller's speech; 0 until it is known. */
   probability: number;
 }
@@ -87,10 +90,12 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   process(input: RawFrame, emit: Emit<DetectedSpeech>): void {
     const { delayFrames } = this.#options;
     const slot = (this.#ring[input.index % (delayFrames + 1)] ??= emptySlot());
+    slot.index = input.index;
     slot.logMel.set(input.logMel);
     slot.mfcc.set(input.mfcc);
+    slot.concealed = input.concealed;
+    slot.arrivalMs = input.arrivalMs;
     slot.probability = 0;
-    slot.frame = { ...input, logMel: slot.logMel, mfcc: slot.mfcc, speech: false };
     this.#seen = input.index + 1;
     this.#edges.take(input.index, input.logMel, input.concealed);
     const pair = this.#sequence.take(input);
@@ -106,7 +111,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   pause(emit: Emit<DetectedSpeech>): void {
     this.#releaseBefore(this.#seen, emit);
     const last = this.#slot(this.#seen - 1);
-    if (this.#speaking && last !== undefined) this.#end(last.frame.arrivalMs, emit);
+    if (this.#speaking && last !== undefined) this.#end(last.arrivalMs, emit);
   }
 
   flush(emit: Emit<DetectedSpeech>): void {
@@ -122,7 +127,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     const slot = this.#slot(index);
     // Frames that went out when the caller stalled are judged no more.
     if (index < this.#released || slot === undefined) return;
-    slot.probability = slot.frame.concealed ? 0 : probability;
+    slot.probability = slot.concealed ? 0 : probability;
     this.#edges.judge(index, slot.probability);
     const { offProbability, endProbability, endFrames } = this.#options;
     if (this.#speaking && slot.probability >= endProbability) {
@@ -162,9 +167,9 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     for (; this.#released < end; this.#released += 1) {
       const slot = this.#slot(this.#released);
       if (slot === undefined) return;
-      const index = this.#released;
+      const { index, logMel, mfcc, concealed, arrivalMs } = slot;
       const speech = index >= this.#onset && index <= this.#lastActive + hangoverFrames && this.#lastActive >= 0;
-      emit({ kind: 'frame', frame: { ...slot.frame, speech } });
+      emit({ kind: 'frame', frame: { index, logMel, mfcc, speech, concealed, arrivalMs } });
     }
   }
 
@@ -176,5 +181,5 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
 function emptySlot(): Slot {
   const logMel = new Float32Array(melBands);
   const mfcc = new Float32Array(mfccCount);
-  return { frame: { index: 0, logMel, mfcc, speech: false, concealed: false, arrivalMs: 0 }, logMel, mfcc, probability: 0 };
+  return { index: 0, logMel, mfcc, concealed: false, arrivalMs: 0, probability: 0 };
 }

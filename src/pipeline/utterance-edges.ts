@@ -53,7 +53,10 @@ export function levelDb(logMel: Float32Array): number {
   if (band > lastBand) return silenceDb - 1;
   for (band = firstBand; band <= lastBand; band += 1) steps[band - firstBand] = stepsPerNeper * (logMel[band] ?? 0) + zeroSteps;
   let energy = 0;
-  for (const each of energies) energy += each;
+  // Four at a time and by index: `for of` over floats takes ten times as long.
+  for (let i = 0; i < energies.length; i += 4) {
+    energy += (energies[i] ?? 0) + (energies[i + 1] ?? 0) + (energies[i + 2] ?? 0) + (energies[i + 3] ?? 0);
+  }
   return dbPerNeper * Math.log(energy);
 }
 

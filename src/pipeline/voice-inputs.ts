@@ -22,10 +22,19 @@ export class VoiceInputs {
   readonly #kernel = frontEndKernel();
   /** Floors of the groups; level; peak; frames with a signal; frames since the last without. */
   readonly #levels = new Float32Array(voiceLevelCount);
+  /** Frames of digital silence in a row, up to two. */
+  #zeros = 0;
 
-  /** Takes a frame into the running levels, and writes what the network is given of it; false where it has no signal. */
+  /**
+   * Takes a frame into the running levels, and writes what the network is given of it; false where it has no signal. `out` holds two frames, which are
+   * given in turns.
+   */
   take(logMel: Float32Array, out: Float32Array, offset: number): boolean {
-    const { functions, voiceLogMel, voiceLevels, voiceValues } = this.#kernel;
+    const { functions, voiceLogMel, voiceLevels, voiceValues, silence } = this.#kernel;
+    if (logMel !== silence.logMel) this.#zeros = 0;
+    // It teaches nothing, so that a third frame of it is what the two before it are.
+    else if (this.#zeros === 2) return false;
+    else this.#zeros += 1;
     voiceLogMel.set(logMel);
     voiceLevels.set(this.#levels);
     const signal = functions.takeVoice(signalNepers) !== 0;

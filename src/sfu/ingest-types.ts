@@ -22,6 +22,8 @@ export interface IngestRequest {
   /** Left out, it is learned from the first packet. */
   readonly ssrc?: number;
   readonly payloadType?: number;
+  /** Id of the audio level (RFC 6464) among the packets' header extensions, where they have one. */
+  readonly audioLevelExtensionId?: number;
   /** Whether RTCP, if any, comes to the same port. Without, `ssrc` is needed. @default true */
   readonly rtcpMux?: boolean;
   /** The sender's key. */

@@ -175,7 +175,9 @@ export class Ingests {
   async #receive(ingest: Pick<Ingest, 'request' | 'payloadType' | 'joined'>, ssrc: number, port: number): Promise<PlainEndpoint> {
     const { request, payloadType, joined } = ingest;
     const { mimeType } = ingestCodecs[request.codec];
-    return await joined.participant.producePlain(plainRtpParameters({ mimeType, payloadType, ssrc }), {
+    const { audioLevelExtensionId: levelId } = request;
+    const level = levelId === undefined ? {} : { audioLevelExtensionId: levelId };
+    return await joined.participant.producePlain(plainRtpParameters({ mimeType, payloadType, ssrc, ...level }), {
       listenInfo: this.#listenInfo(port),
       rtcpMux: request.rtcpMux ?? true,
       ...(request.srtp === undefined ? {} : { srtp: request.srtp }),

@@ -27,11 +27,13 @@ export class OfflineFrontEnd {
   readonly counts: MediaCounts = createMediaCounts();
   readonly #frontEnd: FrontEnd;
   readonly #onOutput: (output: PipelineOutput) => void;
+  readonly #audioLevelExtensionId: number | undefined;
   #pcmSamples = 0;
 
   private constructor(track: Track, spec: FrontEndSpec, decoder: AudioDecoder | null, { onOutput, onFrame }: FrontEndReceiver) {
     this.#frontEnd = new FrontEnd({ track, spec, decoder, onFrame, counts: this.counts });
     this.#onOutput = onOutput;
+    this.#audioLevelExtensionId = track.audioLevelExtensionId;
   }
 
   /** Resolves once the track's decoder is ready. */
@@ -55,7 +57,7 @@ export class OfflineFrontEnd {
       this.#pcmSamples += samples.length;
       return;
     }
-    const packet = parseRtp(media);
+    const packet = parseRtp(media, this.#audioLevelExtensionId);
     if (typeof packet === 'string') throw new Error(`Expected RTP, got a packet with a fault: ${packet}`);
     this.#frontEnd.process(packet, this.#onOutput);
   }

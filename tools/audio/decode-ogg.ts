@@ -10,7 +10,7 @@ export async function decodeOggOpus(file: Uint8Array): Promise<Float32Array> {
   const decoder = createDecoder(codec);
   await decoder.ready;
   try {
-    const parts = packets.map((packet) => decoder.decode(packet).samples);
+    const parts = packets.map((packet) => decoder.decode(packet).samples.slice());
     const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
     for (const part of parts) {

@@ -12,6 +12,8 @@ export interface Cast {
   readonly talkRatio: number;
   readonly lossPercent: number;
   readonly jitterMs: number;
+  /** Whether packets say their level (RFC 6464). */
+  readonly audioLevel: boolean;
   readonly seed: number;
   /** Seats of each call. */
   readonly seatsByCall: readonly number[];
@@ -38,6 +40,8 @@ export interface Arriving {
   readonly comfortNoise: boolean;
 }
 
+/** Of the audio level in the packets of callers who say it; what Chrome gives it. */
+export const audioLevelExtensionId = 1;
 /** 20 ms. */
 export const frameMs = 20;
 const ticksPerFrame: Readonly<Record<LoadOptions['codec'], number>> = { opus: 960, pcmu: 160 };
@@ -51,6 +55,11 @@ export class Casting {
 
   constructor(cast: Cast) {
     this.#cast = cast;
+  }
+
+  /** Whether packets say their level. */
+  get audioLevel(): boolean {
+    return this.#cast.audioLevel;
   }
 
   /** The stream of a caller from its first packet on: the same each time. */
@@ -109,10 +118,11 @@ export class CallerStream {
   next(): Arriving {
     for (;;) {
       const frame = this.#frame++;
-      const payload = this.#say(this.#caller.startFrame + frame);
+      const said = this.#say(this.#caller.startFrame + frame);
       const talkspurt = !this.#sentFrameBefore;
-      this.#sentFrameBefore = payload !== null;
-      if (payload === null) continue;
+      this.#sentFrameBefore = said !== null;
+      if (said === null) continue;
+      const { payload, levelDbov } = said;
       const sequenceNumber = this.#sequence++;
       const delayMs = this.#cast.jitterMs * this.#random();
       // The first packet always arrives: it sets the media clock.
@@ -131,6 +141,7 @@ export class CallerStream {
         payloadType: comfortNoise ? comfortNoisePayloadType : this.#caller.payloadType,
         marker: talkspurt,
         payload,
+        ...(this.#cast.audioLevel ? { extensions: [{ id: audioLevelExtensionId, value: Uint8Array.of(-levelDbov) }] } : {}),
       });
       return { rtp, atMs: this.#atMs, comfortNoise };
     }

@@ -12,6 +12,7 @@ import type { OpenIngest, Target } from './target.ts';
 export interface CallersOptions {
   readonly target: Target;
   readonly codec: LoadOptions['codec'];
+  readonly audioLevel: boolean;
   readonly seatsByCall: readonly number[];
   /** Names this run's calls, so that no other run's are touched. */
   readonly runId: string;
@@ -112,8 +113,8 @@ export class Callers {
     const index = (this.#count += 1);
     const participantId = `caller-${index}`;
     const ssrc = 0x10_00_00_00 + index;
-    const { target, codec } = this.#options;
-    const ingest = await target.openIngest({ callId: this.callIds[call] ?? '', participantId, codec, ssrc });
+    const { target, codec, audioLevel } = this.#options;
+    const ingest = await target.openIngest({ callId: this.callIds[call] ?? '', participantId, codec, ssrc, audioLevel });
     return { caller: { participantId, call, seat, ssrc, payloadType: ingest.payloadType }, ingest };
   }
 

@@ -2,7 +2,7 @@
 import type { FrontEndSpec } from '../../src/pipeline/types.ts';
 import { codecs } from '../analyse/media.ts';
 import { OfflineFrontEnd } from '../analyse/front-end.ts';
-import type { Casting, CallerId } from './caller-stream.ts';
+import { audioLevelExtensionId, type Casting, type CallerId } from './caller-stream.ts';
 import type { LoadOptions } from './options.ts';
 
 /** A caller, how many packets of theirs went out, and which of these were held up by the sender itself (as in `SentTotals`). */
@@ -47,7 +47,8 @@ async function play(
   silentMs: number,
 ): Promise<{ readonly points: number; readonly unsure: boolean }> {
   const { participantId, payloadType } = caller;
-  const track = { callId: String(caller.call), participantId, trackId: participantId, codec: { ...codecs[codec], payloadType } };
+  const level = casting.audioLevel ? { audioLevelExtensionId } : {};
+  const track = { callId: String(caller.call), participantId, trackId: participantId, codec: { ...codecs[codec], payloadType }, ...level };
   let points = 0;
   let unsure = false;
   let speaking = false;

@@ -22,6 +22,10 @@ export interface LoadOptions {
   readonly jitterMs: number;
   /** Whether silence is not sent. */
   readonly dtx: boolean;
+  /** Whether packets say their level (RFC 6464), as browsers' do. */
+  readonly audioLevel: boolean;
+  /** Level of the room's noise between turns; null for digital silence, as of a microphone that is off. */
+  readonly roomDbov: number | null;
   /** Callers who leave, each for a new one, in a minute. */
   readonly churnPerMinute: number;
   /** Share of the time that each caller speaks. */
@@ -58,6 +62,8 @@ export const usage = `Usage: npm run load -- --callers N --seconds S [options]
   --loss P           the network loses P percent of the packets, in bursts of 3 on average
   --jitter MS        the network holds each packet up for 0 to MS ms, in order
   --dtx              silence is not sent, but for an update each 400 ms
+  --audio-level      packets say their level (RFC 6464), as browsers' do
+  --room DB          between turns a room is heard, of noise so many dB under full scale, 30 to 90 (digital silence)
   --churn PER_MIN    that many callers a minute leave, each for a new one
   --talk RATIO       share of the time that each caller speaks (0.4); 1: everybody talks all the time
   --call-size N      callers of one call, 1 to 30 (4)
@@ -76,7 +82,7 @@ const flag = { type: 'boolean' } as const;
 const known = {
   ...{ callers: text, seconds: text, 'warm-up': text, audio: text, codec: text, bitrate: text, loss: text, jitter: text, churn: text },
   ...{ talk: text, 'call-size': text, subscribers: text, 'max-callers': text, url: text, token: text, config: text, seed: text },
-  ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag },
+  ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag, 'audio-level': flag, room: text },
 };
 
 /** Callers that one run may have: as many as a server of the tool's own has ports for. */
@@ -114,6 +120,8 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
     lossPercent: number('--loss', values.loss ?? '0', 0, 90),
     jitterMs: number('--jitter', values.jitter ?? '0', 0, longestJitterMs),
     dtx: values.dtx === true,
+    audioLevel: values['audio-level'] === true,
+    roomDbov: values.room === undefined ? null : -number('--room', values.room, 30, 90),
     churnPerMinute: number('--churn', values.churn ?? '0', 0, 6000),
     talkRatio: number('--talk', values.talk ?? '0.4', 0.01, 1),
     callSize: whole('--call-size', values['call-size'] ?? '4', 1, 30),

@@ -103,11 +103,11 @@ export async function runOnce(run: RunOptions): Promise<RunRecord> {
 }
 
 async function runAgainst(target: Target, { options, callers: count, voices, onProgress, signal }: RunOptions): Promise<RunRecord> {
-  const { codec, seed, talkRatio, lossPercent, jitterMs, callSize } = options;
+  const { codec, seed, talkRatio, lossPercent, jitterMs, callSize, audioLevel } = options;
   const read = async (): Promise<Reading> => readingOf(await target.scrape(), systemClock.nowMs());
   const seatsByCall = seatCallers(count, callSize);
-  const cast: Cast = { voices, talkRatio, lossPercent, jitterMs, seed, seatsByCall };
-  const callers = new Callers({ target, codec, seatsByCall, runId: randomBytes(4).toString('hex'), seed });
+  const cast: Cast = { voices, talkRatio, lossPercent, jitterMs, audioLevel, seed, seatsByCall };
+  const callers = new Callers({ target, codec, audioLevel, seatsByCall, runId: randomBytes(4).toString('hex'), seed });
   const sockets = dealCalls(callers.callIds, options.subscribers ?? seatsByCall.length);
   const { manifest } = await loadManifest(target.modelDir);
   const hopMs = (manifest.hopFrames * manifest.hopSamples * 1000) / manifest.sampleRateHz;

@@ -10,6 +10,7 @@ import { createTokens, isLoopbackHost } from '../../src/gateway/auth.ts';
 import { shippedModelDir } from '../analyse/play.ts';
 import { scrape, type Scrape } from '../bench/scrape.ts';
 import { startCallsServer, type Settings } from '../bench/server-process.ts';
+import { audioLevelExtensionId } from './caller-stream.ts';
 import type { LoadOptions } from './options.ts';
 
 /** A participant to bring in. */
@@ -18,6 +19,8 @@ export interface IngestOrder {
   readonly participantId: string;
   readonly codec: LoadOptions['codec'];
   readonly ssrc: number;
+  /** Whether the packets say their level. */
+  readonly audioLevel: boolean;
 }
 
 /** A port that listens to a participant. */
@@ -91,9 +94,10 @@ export class Target {
   }
 
   /** Brings in a participant. @throws Error with the server's reason where it refuses. */
-  async openIngest({ callId, participantId, codec, ssrc }: IngestOrder): Promise<OpenIngest> {
+  async openIngest({ callId, participantId, codec, ssrc, audioLevel }: IngestOrder): Promise<OpenIngest> {
     const participant = { id: participantId, role, consent: 'granted' };
-    const response = await this.#ask('POST', '', { callId, participant, codec, ssrc });
+    const level = audioLevel ? { audioLevelExtensionId } : {};
+    const response = await this.#ask('POST', '', { callId, participant, codec, ssrc, ...level });
     const answer = (await response.json()) as IngestAnswer;
     if (response.status !== 201) throw new Error(`Expected the server to take another caller, got ${describe(response.status, answer)}`);
     const { ingestId, payloadType, ip, port } = answer;

@@ -3,15 +3,16 @@ import { readdir } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { parseOpusPacket } from '../../src/pipeline/opus-packet.ts';
 import { opusSilence, packetSamples } from '../analyse/media.ts';
+import { meanPower } from '../audio/level.ts';
 import { readRecording, samplesOf } from '../audio/recording.ts';
 import { demoDirectory, readDemoManifest } from '../callers/demo.ts';
-import { createRandom } from '../callers/random.ts';
+import { createRandom, type Random } from '../callers/random.ts';
 import { createOpusEncoder, createPcmuEncoder, type PacketEncoder } from '../evaluate/encoders.ts';
 import type { LoadOptions } from './options.ts';
 import { spokenPackets } from './spoken.ts';
 
-/** What goes out in 20 ms; null where the sender has nothing to send. */
-export type VoiceFrame = Uint8Array | null;
+/** What goes out in 20 ms, and how loud it is, 0 to -127 dBov; null where the sender has nothing to send. */
+export type VoiceFrame = { readonly payload: Uint8Array; readonly levelDbov: number } | null;
 
 /** Something that is said without a pause between turns. */
 export interface Clip {
@@ -30,7 +31,7 @@ export interface Voices {
   readonly description: string;
 }
 
-type VoiceOptions = Pick<LoadOptions, 'audioDir' | 'codec' | 'bitrateKbps' | 'dtx' | 'seed'>;
+type VoiceOptions = Pick<LoadOptions, 'audioDir' | 'codec' | 'bitrateKbps' | 'dtx' | 'roomDbov' | 'seed'>;
 
 interface Source {
   readonly path: string;
@@ -56,6 +57,8 @@ const maxHeaderBytes = 2;
 const comfortNoise = Uint8Array.of(70);
 /** How often a G.711 sender repeats its comfort noise, frames: as often as Opus does. */
 const comfortNoiseFrames = 20;
+/** RFC 6464: the least level there is. */
+const quietestDbov = -127;
 const pcmuSilence = new Uint8Array(packetSamples / 2).fill(0xff);
 
 /** Whether a payload of G.711 is comfort noise, which has a payload type of its own: audio has 160 bytes. */
@@ -68,7 +71,7 @@ export function isComfortNoise(codec: LoadOptions['codec'], payload: Uint8Array)
  * @throws Error that names the folder without recordings or the recording that cannot be read.
  */
 export async function loadVoices(options: VoiceOptions): Promise<Voices> {
-  const { codec, bitrateKbps, dtx } = options;
+  const { codec, bitrateKbps, dtx, roomDbov } = options;
   const sources = options.audioDir === null ? demoSources() : await folderSources(options.audioDir, options.seed);
   const kbps = bitrateKbps ?? defaultBitrateKbps;
   const mayPass = codec === 'opus' && bitrateKbps === null && !dtx;
@@ -90,12 +93,13 @@ export async function loadVoices(options: VoiceOptions): Promise<Voices> {
   }
   if (voices.size === 0) throw new Error(`Expected recordings in which somebody speaks, got ${sources.length} in which nobody does`);
   const what = codec === 'pcmu' ? 'PCMU' : encoded > 0 ? `Opus at ${kbps} kbit/s` : 'Opus as it is';
+  const room = roomDbov === null ? '' : `, between turns a room of ${roomDbov} dBov`;
   const mixed = passed > 0 && encoded > 0 ? `, ${passed} of them Opus as it is` : '';
   return {
     codec,
     voices: [...voices.values()],
-    silence: await silenceOf(codec, dtx, encoded === 0, open),
-    description: `${passed + encoded} recordings, ${Math.round(seconds)} s, ${what}${mixed}${dtx ? ', silence not sent' : ''}`,
+    silence: await silenceOf(options, encoded === 0, open),
+    description: `${passed + encoded} recordings, ${Math.round(seconds)} s, ${what}${mixed}${room}${dtx ? ', silence not sent' : ''}`,
   };
 }
 
@@ -128,8 +132,10 @@ async function opusAsItIs(path: string, name: string): Promise<Loaded | null> {
   if (recording.kind !== 'opus') return null;
   const { packets } = recording.audio;
   if (packets.some((packet) => parseOpusPacket(packet)?.sampleCount !== packetSamples)) return null;
-  const { from, to } = await spokenPackets(await samplesOf(recording));
-  return { clips: cut(name, packets.slice(from, to), maxClipSamples / packetSamples), asItIs: true };
+  const samples = await samplesOf(recording);
+  const { from, to } = await spokenPackets(samples);
+  const frames = packets.slice(from, to).map((payload, i) => ({ payload, levelDbov: levelOf(samples, from + i) }));
+  return { clips: cut(name, frames, maxClipSamples / packetSamples), asItIs: true };
 }
 
 async function encode(path: string, name: string, open: () => Promise<PacketEncoder>): Promise<Loaded> {
@@ -149,38 +155,50 @@ async function encode(path: string, name: string, open: () => Promise<PacketEnco
 async function encodeFrames(samples: Float32Array, open: () => Promise<PacketEncoder>): Promise<VoiceFrame[]> {
   const encoder = await open();
   try {
-    return sentFrames(encoder.encode(samples));
+    return sentFrames(encoder.encode(samples), samples);
   } finally {
     encoder.close();
   }
 }
 
 /** Of packets without content the first alone is sent, as WebRTC's senders do. */
-function sentFrames(packets: readonly Uint8Array[]): VoiceFrame[] {
-  return packets.map((packet, i) => {
+function sentFrames(packets: readonly Uint8Array[], samples: Float32Array): VoiceFrame[] {
+  return packets.map((payload, i) => {
     const before = packets[i - 1];
-    return packet.length <= maxHeaderBytes && before !== undefined && before.length <= maxHeaderBytes ? null : packet;
+    const unsent = payload.length <= maxHeaderBytes && before !== undefined && before.length <= maxHeaderBytes;
+    return unsent ? null : { payload, levelDbov: levelOf(samples, i) };
   });
 }
 
+/** The level of the packet that a position in packets names, as RFC 6464 has it. */
+function levelOf(samples: Float32Array, packet: number): number {
+  const power = meanPower(samples.subarray(packet * packetSamples, (packet + 1) * packetSamples));
+  return Math.max(quietestDbov, Math.min(0, Math.round(10 * Math.log10(power + 1e-13))));
+}
+
 async function silenceOf(
-  codec: Voices['codec'],
-  dtx: boolean,
+  { codec, dtx, roomDbov, seed }: VoiceOptions,
   asItIs: boolean,
   open: () => Promise<PacketEncoder>,
 ): Promise<Voices['silence']> {
-  if (codec === 'pcmu') {
-    const loop = dtx ? [comfortNoise, ...Array<null>(comfortNoiseFrames - 1).fill(null)] : [pcmuSilence];
-    return { lead: [], loop };
-  }
-  if (asItIs) return { lead: [], loop: [opusSilence] };
-  const frames = await encodeFrames(new Float32Array(silenceSeconds * 16_000), open);
+  const silent = (payload: Uint8Array): VoiceFrame => ({ payload, levelDbov: quietestDbov });
+  if (codec === 'pcmu' && dtx) return { lead: [], loop: [silent(comfortNoise), ...Array<null>(comfortNoiseFrames - 1).fill(null)] };
+  if (codec === 'pcmu' && roomDbov === null) return { lead: [], loop: [silent(pcmuSilence)] };
+  if (asItIs && roomDbov === null) return { lead: [], loop: [silent(opusSilence)] };
+  const frames = await encodeFrames(roomNoise(roomDbov, createRandom(seed)), open);
+  if (roomDbov !== null && !dtx) return { lead: [], loop: frames };
   if (!dtx) return { lead: frames.slice(0, -1), loop: frames.slice(-1) };
   // From the last update but one to the last.
   const updates = frames.flatMap((frame, i) => (frame !== null && i > 0 && frames[i - 1] === null ? [i] : []));
   const [from, to] = updates.slice(-2);
   if (from === undefined || to === undefined) throw new Error('Expected an encoder whose silence comes round, got one without DTX');
   return { lead: frames.slice(0, from), loop: frames.slice(from, to) };
+}
+
+/** Three seconds of a room: uniform noise, of which a width of 2 a has a power of a^2 / 3. */
+function roomNoise(roomDbov: number | null, random: Random): Float32Array {
+  const amplitude = roomDbov === null ? 0 : Math.sqrt(3) * 10 ** (roomDbov / 20);
+  return Float32Array.from({ length: silenceSeconds * 16_000 }, () => amplitude * (2 * random() - 1));
 }
 
 function cut(name: string, frames: readonly VoiceFrame[], maxFrames: number): Clip[] {

@@ -222,6 +222,27 @@ describe('an exchange that suppresses silence', () => {
   });
 });
 
+describe('a gateway that says how loud its packets are', () => {
+  it.each([true, false])('has its silence skipped by that, if it was told of the extension (%s)', async (told) => {
+    server = await startApp();
+    const { port } = await open('caller', { ssrc: 9, codec: 'opus', ...(told ? { audioLevelExtensionId: 4 } : {}) });
+    const socket = createSocket('udp4');
+    const began = performance.now();
+    for (let n = 0; n < 100; n += 1) {
+      await sleep(Math.max(0, began + n * 20 - performance.now()));
+      // CELT that holds sound says nothing of its level by itself.
+      const payload = Uint8Array.of(0xf8, 0x7b, 0x42, 0x11);
+      const extensions = [{ id: 4, value: Uint8Array.of(80) }];
+      socket.send(writeRtp({ sequenceNumber: n, timestamp: n * 960, ssrc: 9, payloadType: 107, payload, extensions }), port, '127.0.0.1');
+    }
+    await vi.waitFor(async () => expect(await server.metric('undertone_rtp_packets_total', { fate: 'played' })).toBe(100), 5000);
+    socket.close();
+    const skipped = await server.metric('undertone_skipped_samples_total');
+    if (told) expect(skipped).toBeGreaterThanOrEqual(60 * 320);
+    else expect(skipped).toBe(0);
+  });
+});
+
 describe('the door', () => {
   beforeEach(async () => {
     server = await startApp();
@@ -245,6 +266,7 @@ describe('the door', () => {
     ['another codec', bodyFor('a', { codec: 'g729' }), '"opus"|"pcmu"|"pcma"; got `"g729"`'],
     ['an SSRC that is none', bodyFor('a', { ssrc: -1 }), 'got `-1`'],
     ['a payload type of RTCP', bodyFor('a', { payloadType: 72 }), 'expected none of 64 to 95, which RTCP has; got `72`'],
+    ['an id that no extension has', bodyFor('a', { audioLevelExtensionId: 15 }), 'got `15`'],
     ['an unknown key', bodyFor('a', { port: 1 }), '"port"'],
     ['a consent that is none', bodyFor('a', { participant: { id: 'a', role: 'customer', consent: 'yes' } }), '`participant.consent`'],
     ['RTCP of its own without an SSRC', bodyFor('a', { rtcpMux: false }), 'expected one where `rtcpMux` is false'],

@@ -3,18 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { frontEndSpec, loadManifest } from '../../../src/models/manifest.ts';
+import { opusVoiceActivity } from '../../../src/pipeline/opus-packet.ts';
 import { parseRtp } from '../../../src/pipeline/rtp.ts';
 import type { RtpPacket } from '../../../src/pipeline/types.ts';
 import { shippedModelDir } from '../../../tools/analyse/play.ts';
 import { readRecording, samplesOf } from '../../../tools/audio/recording.ts';
 import { writeWav } from '../../../tools/audio/wav.ts';
 import { demoDirectory, readDemoManifest } from '../../../tools/callers/demo.ts';
-import { Casting, type Arriving, type CallerId, type Cast } from '../../../tools/load/caller-stream.ts';
+import { audioLevelExtensionId, Casting, type Arriving, type CallerId, type Cast } from '../../../tools/load/caller-stream.ts';
 import { expectPoints } from '../../../tools/load/expectation.ts';
 import { loadVoices, type Voices } from '../../../tools/load/voices.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'load-voices-'));
-const plain = { audioDir: null, codec: 'opus', bitrateKbps: null, dtx: false, seed: 1 } as const;
+const plain = { audioDir: null, codec: 'opus', bitrateKbps: null, dtx: false, roomDbov: null, seed: 1 } as const;
 const caller: CallerId = { participantId: 'a', call: 0, seat: 0, startFrame: 0, ssrc: 77, payloadType: 107 };
 let demo: Voices;
 
@@ -25,14 +26,14 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function castOf(changes: Partial<Cast> = {}): Cast {
-  return { voices: demo, talkRatio: 0.4, lossPercent: 0, jitterMs: 0, seed: 1, seatsByCall: [4], ...changes };
+  return { voices: demo, talkRatio: 0.4, lossPercent: 0, jitterMs: 0, audioLevel: false, seed: 1, seatsByCall: [4], ...changes };
 }
 
 function packetsOf(cast: Cast, count: number, who = caller): (Arriving & { readonly packet: RtpPacket })[] {
   const stream = new Casting(cast).streamOf(who);
   return Array.from({ length: count }, () => {
     const arriving = stream.next();
-    const packet = parseRtp({ data: arriving.rtp, arrivalMs: arriving.atMs });
+    const packet = parseRtp({ data: arriving.rtp, arrivalMs: arriving.atMs }, audioLevelExtensionId);
     if (typeof packet === 'string') throw new Error(`Expected RTP, got ${packet}`);
     return { ...arriving, packet };
   });
@@ -44,14 +45,14 @@ describe('what callers say', () => {
   it('is the demo, by speaker and as it is, unless another bit rate is asked for', async () => {
     expect(demo.voices.length).toBe(new Set(readDemoManifest().clips.map(({ actor }) => actor)).size);
     expect(demo.description).toMatch(/recordings, \d+ s, Opus as it is$/);
-    expect(demo.silence).toEqual({ lead: [], loop: [Uint8Array.of(0xf8, 0xff, 0xfe)] });
+    expect(demo.silence).toEqual({ lead: [], loop: [{ payload: Uint8Array.of(0xf8, 0xff, 0xfe), levelDbov: -127 }] });
     mkdirSync(join(folder, 'one'));
     const [clip] = readDemoManifest().clips;
     copyFileSync(join(demoDirectory, clip!.file), join(folder, 'one', 'a.opus'));
     const slim = await loadVoices({ ...plain, audioDir: join(folder, 'one'), bitrateKbps: 8 });
     const bytes = (voices: Voices, name: string): number => {
       const frames = voices.voices.flat().find((one) => one.name === name)!.frames;
-      return frames.reduce((sum, frame) => sum + (frame?.length ?? 0), 0);
+      return frames.reduce((sum, frame) => sum + (frame?.payload.length ?? 0), 0);
     };
     expect(bytes(slim, 'a.opus')).toBeLessThan(0.6 * bytes(demo, clip!.file));
     expect(bytes(slim, 'a.opus')).toBeGreaterThan(500);
@@ -75,7 +76,7 @@ describe('what callers say', () => {
     expect(longFrames[1]).toBeLessThanOrEqual(150);
     expect(shortFrames[0]).toBeGreaterThan(20);
     expect(shortFrames[0]).toBeLessThan(Math.ceil(samples.length / 320));
-    expect(voices.voices.flat().every(({ frames }) => frames.every((frame) => frame?.length === 160))).toBe(true);
+    expect(voices.voices.flat().every(({ frames }) => frames.every((frame) => frame?.payload.length === 160))).toBe(true);
     await expect(loadVoices({ ...plain, audioDir: mkdtempSync(join(folder, 'empty-')) })).rejects.toThrow('got none in');
     const mute = mkdtempSync(join(folder, 'mute-'));
     writeFileSync(join(mute, 'mute.wav'), writeWav({ sampleRateHz: 16_000, channels: [new Float32Array(16_000)] }));
@@ -114,6 +115,24 @@ describe('a caller of a load test', () => {
       expect(step(before.packet.timestamp, packet.timestamp, 2 ** 32)).toBe((atMs - before.atMs) * 48);
       expect(packet.marker).toBe(atMs - before.atMs > 20);
     }
+  });
+
+  it('says its level where that is asked for: that of the sound, and of a room between turns', async () => {
+    expect(packetsOf(castOf(), 10).every(({ packet }) => packet.audioLevelDbov === undefined)).toBe(true);
+    const plainSent = packetsOf(castOf({ audioLevel: true }), 2000);
+    const levels = (sent: typeof plainSent, spoken: boolean): number[] =>
+      sent.flatMap(({ packet }) => (packet.payload.length > 3 === spoken ? [packet.audioLevelDbov ?? NaN] : []));
+    expect(new Set(levels(plainSent, false))).toEqual(new Set([-127]));
+    const speech = levels(plainSent, true).toSorted((a, b) => a - b);
+    expect(speech[speech.length >> 1]).toBeGreaterThan(-45);
+    expect(speech[speech.length >> 1]).toBeLessThan(-10);
+    const room = await loadVoices({ ...plain, roomDbov: -66 });
+    const loop = room.silence.loop.map((frame) => frame!.levelDbov);
+    expect(loop).toHaveLength(150);
+    expect(loop.every((level) => Math.abs(level + 66) <= 2)).toBe(true);
+    // SILK, which says of all but a few packets that nobody speaks.
+    const voiced = room.silence.loop.filter((frame) => opusVoiceActivity(frame!.payload) !== false);
+    expect(voiced.length).toBeLessThan(20);
   });
 
   it('sends comfort noise where G.711 is silent', async () => {

@@ -4,6 +4,7 @@ import { OpusDecoder } from 'opus-decoder';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
+import { loadLibopus } from '../../../src/pipeline/libopus-module.ts';
 import { parseOpusPacket } from '../../../src/pipeline/opus-packet.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
 
@@ -47,7 +48,9 @@ describe('the Opus decoder', () => {
   it.each(Object.entries(golden))('agrees with an independent decoder on %s', async (path, { samples, rmsDb }) => {
     const decoder = await readyOpus();
     const ogg = readOggOpus(readFileSync(path));
-    const audio = concat(ogg.packets.map((packet) => decoder.decode(packet).samples)).subarray(Math.round(ogg.preSkipSamples48k / 3));
+    const audio = concat(ogg.packets.map((packet) => decoder.decode(packet).samples.slice())).subarray(
+      Math.round(ogg.preSkipSamples48k / 3),
+    );
     expect(Math.round((ogg.granuleEnd48k - ogg.preSkipSamples48k) / 3)).toBe(samples);
     const errorsDb = rmsDb.map((levelDb, block) => {
       const level = rms(audio.subarray(block * 320, block * 320 + 320));
@@ -129,7 +132,7 @@ describe('the Opus decoder', () => {
 
   it('conceals one lost packet as libopus does: close to its neighbours, not silence', async () => {
     const decoder = await readyOpus();
-    const before = speech.slice(0, 60).map((packet) => decoder.decode(packet).samples);
+    const before = speech.slice(0, 60).map((packet) => decoder.decode(packet).samples.slice());
     const concealed = decoder.conceal(320);
     const level = rms(before.at(-1) ?? new Float32Array(1));
     expect(level).toBeGreaterThan(0.01);
@@ -137,11 +140,35 @@ describe('the Opus decoder', () => {
     expect(20 * Math.log10(rms(concealed) / level)).toBeLessThan(6);
   });
 
+  it('decodes the same beside others, whose samples lie in the same place until the next is called', async () => {
+    const [alone, one, other] = [await readyOpus(), await readyOpus(), await readyOpus()];
+    const expected = speech.slice(0, 60).map((packet) => alone.decode(packet).samples.slice());
+    expected.forEach((samples, n) => {
+      const mine = one.decode(speech[n] ?? new Uint8Array()).samples;
+      expect(mine).toEqual(samples);
+      const theirs = other.decode(speech[(n + 30) % 60] ?? new Uint8Array()).samples;
+      expect(theirs.buffer).toBe(mine.buffer);
+      expect(mine).toEqual(theirs);
+    });
+  });
+
+  it('goes on where the memory that all decoders share has grown', async () => {
+    const [alone, one] = [await readyOpus(), await readyOpus()];
+    const expected = speech.slice(0, 20).map((packet) => alone.decode(packet).samples.slice());
+    const before = one.decode(speech[0] ?? new Uint8Array()).samples.buffer;
+    const others: AudioDecoder[] = [];
+    while ((await loadLibopus()).HEAPF32.buffer === before) others.push(await readyOpus());
+    expect(others.length).toBeLessThan(5000);
+    expect(
+      expected.slice(1).every((samples, n) => one.decode(speech[n + 1] ?? new Uint8Array()).samples.every((x, i) => x === samples[i])),
+    ).toBe(true);
+  });
+
   it('decodes the same after a reset as at its start', async () => {
     const decoder = await readyOpus();
-    const first = speech.slice(0, 20).map((packet) => decoder.decode(packet).samples);
+    const first = speech.slice(0, 20).map((packet) => decoder.decode(packet).samples.slice());
     await Promise.all([decoder.reset(), decoder.reset()]);
-    expect(speech.slice(0, 20).map((packet) => decoder.decode(packet).samples)).toEqual(first);
+    expect(speech.slice(0, 20).map((packet) => decoder.decode(packet).samples.slice())).toEqual(first);
   });
 
   it('refuses to decode before it is ready and after it is closed, and closes at any time, twice', async () => {

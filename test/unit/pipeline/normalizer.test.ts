@@ -53,6 +53,22 @@ describe('Normalizer', () => {
     expect(Math.abs(feed(normalizer, -4))).toBeLessThan(0.5);
   });
 
+  it('starts each caller from the prior that they came with, whoever else speaks in the thread', () => {
+    const another = { ...prior(), std: new Float32Array(featureCount).fill(1.5) };
+    const priors = [prior(), another, prior(), { ...prior(), mean: new Float32Array(featureCount).fill(-1) }];
+    const values = [4, -1, 7, 2.5];
+    const alone = priors.map((one) => {
+      const normalizer = new Normalizer(one);
+      return values.map((value) => feed(normalizer, value));
+    });
+    const together = priors.map((one) => new Normalizer(one));
+    const heard = values.map((value) => together.map((normalizer) => feed(normalizer, value)));
+    expect(priors.map((_, caller) => heard.map((frame) => frame[caller]))).toEqual(alone);
+    expect(alone[0]).toEqual(alone[2]);
+    expect(alone[0]).not.toEqual(alone[1]);
+    expect(alone[0]).not.toEqual(alone[3]);
+  });
+
   it('clips what is far off', () => {
     expect(feed(new Normalizer(prior()), 1e6)).toBe(clipDeviations);
   });

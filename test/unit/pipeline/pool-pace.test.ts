@@ -50,7 +50,7 @@ describe('the pace of a caller in a thread', () => {
     await untilClosed(caller);
     const [from, to] = [third * 320, 2 * third * 320];
     expect(caller.counts).toMatchObject({ received: packets.length, played: packets.length, lost: 0 });
-    expect(caller.counts.skippedSamples).toBeGreaterThan(steady.counts.skippedSamples + 0.8 * (to - from) - 4000);
+    expect(caller.counts.skippedSamples).toBeGreaterThan(steady.counts.skippedSamples + 0.6 * (to - from) - 4000);
     // An utterance that was under way ends, for what is not heard is silence.
     const ends = caller.windows.map(({ endSample }) => endSample);
     expect(ends.filter((sample) => sample > from + 16_000 && sample < to)).toEqual([]);

@@ -1,9 +1,11 @@
 // The gate by itself, and what a quiet caller costs and loses behind it, on real speech.
 import fc from 'fast-check';
+import { Application, createEncoder } from 'libopus-wasm';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
 import { FrontEnd } from '../../../src/pipeline/front-end.ts';
 import { createMediaCounts } from '../../../src/pipeline/media-counts.ts';
+import { isOpusDigitalSilence } from '../../../src/pipeline/opus-packet.ts';
 import { Pace } from '../../../src/pipeline/pace.ts';
 import { SilenceGate } from '../../../src/pipeline/silence-gate.ts';
 import type { PlayoutItem, RtpPacket } from '../../../src/pipeline/types.ts';
@@ -12,7 +14,9 @@ import { codecs } from '../../../tools/analyse/media.ts';
 import { quietCaller, quietSound, silenceSigns, spokenFrames } from '../../../tools/bench/quiet-caller.ts';
 import { shippedModel } from '../../../tools/bench/speech.ts';
 
-const celt = Uint8Array.of(0xf8, 0xff, 0xfe);
+/** A packet of CELT that holds sound, and its digital silence. */
+const celt = Uint8Array.of(0xf8, 0x7b, 0x42);
+const zeros = Uint8Array.of(0xf8, 0xff, 0xfe);
 
 type Part =
   | { readonly waiting: boolean }
@@ -46,7 +50,7 @@ function run(parts: readonly Part[], codec: (typeof codecs)['opus' | 'pcmu'] = c
             ? { kind: 'packet', ...span, payload: part.payload }
             : { kind: 'packet', ...span, payload: celt, audioLevelDbov: part.dbov };
     gate.process(item, (out) => items.push(out));
-    emittedAt.push(items.length);
+    emittedAt.push(inUnits(items).length);
   });
   if (flush) gate.flush((out) => items.push(out));
   let at = 0;
@@ -55,12 +59,15 @@ function run(parts: readonly Part[], codec: (typeof codecs)['opus' | 'pcmu'] = c
     at += item.sampleCount;
   }
   if (flush) expect(at).toBe(startSample);
-  return { items, emittedAt, counts, kinds: items.map(({ kind }) => kind) };
+  return { items, emittedAt, counts, kinds: inUnits(items).map(({ kind }) => kind) };
 }
 
 const times = <T>(count: number, part: T): T[] => Array<T>(count).fill(part);
+/** Silence comes in pieces of any length: as many of 20 ms. */
+const inUnits = (items: readonly PlayoutItem[]): PlayoutItem[] =>
+  items.flatMap((item) => (item.kind === 'dtx' && item.sampleCount % 320 === 0 ? times(item.sampleCount / 320, item) : [item]));
 const kindsOf = (items: readonly PlayoutItem[]) =>
-  items.map((item) => (item.kind === 'packet' && item.warmUp === true ? 'warm' : item.kind));
+  inUnits(items).map((item) => (item.kind === 'packet' && item.warmUp === true ? 'warm' : item.kind));
 
 describe('SilenceGate', () => {
   it.each([true, false])(
@@ -81,16 +88,16 @@ describe('SilenceGate', () => {
     expect(kindsOf(items)).toEqual([...times(10, 'dtx'), ...times(2, 'warm'), ...times(28, 'packet')]);
   });
 
-  it('passes everything on until a second of silence, and silence from then on', () => {
+  it('passes everything on until 0.6 s of silence by level, and silence from then on', () => {
     const { kinds, counts } = run([...times(10, { dbov: -30 }), ...times(100, { dbov: -80 })]);
-    expect(kinds).toEqual([...times(60, 'packet'), ...times(50, 'dtx')]);
-    expect(counts).toEqual({ ...createMediaCounts(), skippedSamples: 50 * 320 });
+    expect(kinds).toEqual([...times(40, 'packet'), ...times(70, 'dtx')]);
+    expect(counts).toEqual({ ...createMediaCounts(), skippedSamples: 70 * 320 });
   });
 
   it('decodes the last 200 ms of silence when somebody speaks, the first 40 of them to set the decoder right', () => {
     const { items, emittedAt } = run([...times(100, { dbov: -80 }), { dbov: -40 }, { dbov: -40 }], codecs.opus, false);
-    // The last ten are kept until the packet that wakes.
-    expect(emittedAt.slice(98)).toEqual([89, 90, 101, 102]);
+    // The last ten are kept until the packet that wakes, and the ten before them were not yet a piece.
+    expect(emittedAt.slice(98)).toEqual([80, 80, 101, 102]);
     expect(kindsOf(items).slice(50)).toEqual([...times(40, 'dtx'), 'warm', 'warm', ...times(10, 'packet')]);
   });
 
@@ -120,11 +127,27 @@ describe('SilenceGate', () => {
     expect(run(times(100, { payload: celt })).kinds).toEqual(times(100, 'packet'));
   });
 
+  it('passes digital silence on undecoded and at once but for its first packet, and has the last two decoded, unheard, before what follows', () => {
+    const parts = [...times(3, { payload: celt }), ...times(40, { payload: zeros }), ...times(2, { payload: celt })];
+    const { items, emittedAt, counts } = run(parts, codecs.opus, false);
+    expect(kindsOf(items)).toEqual([...times(4, 'packet'), ...times(39, 'dtx'), 'warm', 'warm', ...times(2, 'packet')]);
+    expect(items.filter(({ sampleCount }) => sampleCount === 0)).toHaveLength(2);
+    expect(emittedAt.slice(0, 43)).toEqual(Array.from({ length: 43 }, (_, n) => n + 1));
+    expect(counts).toEqual({ ...createMediaCounts(), skippedSamples: 39 * 320 });
+    // A level that says otherwise changes nothing, and one who does not want silence skipped gets every packet decoded.
+    expect(run(parts, codecs.opus, true, false).kinds).toEqual(times(45, 'packet'));
+  });
+
+  it('sleeps at once where digital silence comes to one who sleeps, and holds what follows it in quiet', () => {
+    const { items } = run([...times(60, { dbov: -80 }), ...times(5, { payload: zeros }), ...times(4, { dbov: -80 }), { dbov: -30 }]);
+    expect(kindsOf(items).slice(50)).toEqual([...times(15, 'dtx'), 'warm', 'warm', ...times(5, 'packet')]);
+  });
+
   it('goes by the level of its codes where it is G.711', () => {
     const quiet = new Uint8Array(160).fill(0xff);
     const loud = Uint8Array.from({ length: 160 }, (_, i) => (i % 2 === 0 ? 0x10 : 0x90));
     const { kinds } = run([...times(100, { payload: quiet }), { payload: loud }], codecs.pcmu);
-    expect(kinds.slice(0, 90)).toEqual([...times(50, 'packet'), ...times(40, 'dtx')]);
+    expect(kinds.slice(0, 90)).toEqual([...times(30, 'packet'), ...times(60, 'dtx')]);
     expect(kinds.at(-1)).toBe('packet');
   });
 
@@ -157,11 +180,25 @@ describe('SilenceGate', () => {
     gate.close();
   });
 
+  it('passes a long silence on in pieces of 240 ms behind its first second, and the last of it with what follows, or when nothing does', () => {
+    const long = run([{ dbov: -30 }, ...times(40 * 50, { payload: zeros }), { dbov: -30 }]);
+    const pieces = long.items.filter(({ kind }) => kind === 'dtx').map(({ sampleCount }) => sampleCount);
+    // All but the first packet, which is decoded.
+    expect(pieces.slice(0, 50)).toEqual(times(50, 320));
+    expect(new Set(pieces.slice(50, -1))).toEqual(new Set([3840]));
+    expect(pieces.reduce((sum, samples) => sum + samples, 0)).toBe((40 * 50 - 1) * 320);
+    expect(long.items.findIndex(({ kind, sampleCount }) => kind === 'packet' && sampleCount === 0)).toBe(2 + pieces.length);
+    const { items } = run([{ dbov: -30 }, ...times(60, { payload: zeros })], codecs.opus, false);
+    const gate = run([{ dbov: -30 }, ...times(60, { payload: zeros })]);
+    expect(kindsOf(gate.items).length - kindsOf(items).length).toBe(9);
+  });
+
   it('loses and adds no time, whatever comes', () => {
     const part = fc.oneof(
       fc.record({ dbov: fc.integer({ min: -127, max: 0 }) }),
       fc.record({ dbov: fc.integer({ min: -90, max: -60 }) }),
       fc.record({ payload: fc.uint8Array({ maxLength: 5 }) }),
+      fc.constant({ payload: zeros }),
       fc.record({ lost: fc.integer({ min: 1, max: 5000 }) }),
       fc.record({ dtx: fc.integer({ min: 1, max: 50_000 }) }),
     );
@@ -169,7 +206,7 @@ describe('SilenceGate', () => {
       fc.property(fc.array(fc.tuple(part, fc.integer({ min: 1, max: 60 })), { maxLength: 30 }), (runs) => {
         const parts = runs.flatMap(([one, count]) => times(count, one));
         const { items, counts } = run(parts);
-        const decoded = items.filter(({ kind }) => kind === 'packet').length;
+        const decoded = items.filter(({ kind, sampleCount }) => kind === 'packet' && sampleCount > 0).length;
         expect(counts.skippedSamples).toBe(320 * (parts.filter((one) => 'dbov' in one || 'payload' in one).length - decoded));
       }),
       { numRuns: 100 },
@@ -251,13 +288,38 @@ describe('a quiet caller', () => {
     expect(Math.max(...dbOff)).toBeLessThan(6);
   });
 
-  it('who says nothing for an hour is never decoded nor scored after the first second', async () => {
+  it('who speaks CELT between digital silence is heard as if nothing had been skipped', async () => {
+    const sounds = await quietSound({ ...sound, roomDbov: -Infinity });
+    const encoder = await createEncoder({
+      channels: 1,
+      sampleRate: 16_000,
+      frameSize: 320,
+      application: Application.RestrictedLowDelay,
+      bitrate: 48_000,
+    });
+    const packets = Array.from({ length: sounds.length / 320 }, (_, n): RtpPacket => ({
+      ...{ sequenceNumber: n, timestamp: n * 960, ssrc: 1, payloadType: 100, marker: false, arrivalMs: n * 20 },
+      payload: encoder.encodeFloat(sounds.subarray(n * 320, (n + 1) * 320)),
+    }));
+    encoder.free();
+    expect(packets.filter(({ payload }) => isOpusDigitalSilence(payload)).length).toBeGreaterThan(0.5 * packets.length);
+    const [before, after] = [await hear(packets, codecs.opus, false, true), await hear(packets, codecs.opus, true, true)];
+    expect(after.decoded).toBeLessThan(0.5 * before.decoded);
+    expect(after.windows).toBe(before.windows);
+    expect(after.speech).toEqual(before.speech);
+    const off = before.logMel.map((bands, frame) =>
+      Math.max(...bands.map((value, band) => Math.abs(value - (after.logMel[frame]?.[band] ?? NaN)))),
+    );
+    expect(Math.max(...off)).toBeLessThan(1e-3);
+  });
+
+  it('who says nothing for an hour is never decoded nor scored after the first 0.6 s', async () => {
     const packets = Array.from({ length: 180_000 }, (_, n): RtpPacket => ({
       ...{ sequenceNumber: n % 65_536, timestamp: (n * 960) % 2 ** 32, ssrc: 1, payloadType: 100, marker: false, payload: celt },
       ...{ arrivalMs: n * 20, audioLevelDbov: -127 },
     }));
     const { speech, decoded, windows } = await hear(packets, codecs.opus, true);
-    expect(decoded).toBe(50);
+    expect(decoded).toBe(30);
     expect(windows).toBe(0);
     expect(speech).toHaveLength(359_998);
     expect(speech).not.toContain(true);
