@@ -1,6 +1,6 @@
 // Where callers' front ends run: in this thread, or in threads of their own. The same code either way.
 import { availableParallelism } from 'node:os';
-import { finalize, type OperatorFunction } from 'rxjs';
+import { finalize, map, type OperatorFunction } from 'rxjs';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { TrackInfo } from '../sfu/types.ts';
@@ -87,9 +87,17 @@ export const mainThreadPipelines: CallerPipelines = {
     const clock = new MediaClock();
     return {
       clock,
-      pipeline: (source) => source.pipe(callerPipeline({ ...options, track, decoder: makeDecoder(), clock }), finalize(onClosed)),
+      pipeline: (source) => {
+        const front = callerPipeline({ ...options, track, decoder: makeDecoder(), clock });
+        return source.pipe(map(ownCopy), front, finalize(onClosed));
+      },
     };
   },
   takePressure: () => ({ lagMs: 0, busyShare: 0 }),
   close: () => Promise.resolve(),
 };
+
+/** A packet may wait in the jitter buffer, and its memory is the host's. */
+function ownCopy({ data, arrivalMs }: RawRtp): RawRtp {
+  return { data: new Uint8Array(data), arrivalMs };
+}
