@@ -8,6 +8,7 @@ import { stallCheckMs } from '../packet-pipeline.ts';
 import { readReports, type MediaReport } from './media-report.ts';
 import type { OpenRequest, ThreadOutput, ThreadReply, ThreadRequest } from './messages.ts';
 import { PacketBatch, recordBytes } from './packet-batch.ts';
+import type { PacketPause } from './packet-pause.ts';
 
 /** A caller as its lane knows it. */
 export interface LaneCaller {
@@ -39,6 +40,8 @@ export interface LaneLimits {
 /** What a {@link PipelineLane} is made from. */
 export interface PipelineLaneOptions extends LaneLimits {
   readonly spawn: () => Worker;
+  /** Told of each packet; where it answers that it will have them {@link PipelineLane.flush}ed, no timer is set. */
+  readonly pause: Pick<PacketPause, 'arrived'>;
   readonly logger: Logger;
   readonly metrics?: Pick<Metrics, 'pipelineTurnMs' | 'pipelineThreadDeaths'> | undefined;
   /** Told after a thread died, with those that it was to serve; a replacement may be up already. */
@@ -141,15 +144,28 @@ export class PipelineLane {
     const bytes = recordBytes(packet.data.length);
     if (this.#unansweredBytes + this.#batch.byteCount + bytes > maxUnansweredBytes || this.#behind()) return false;
     this.#batch.append(ref, packet);
+    if (this.#options.pause.arrived()) return true;
     this.#collecting ??= setTimeout(() => {
-      this.#flush();
+      this.flush();
     }, collectMs);
     return true;
   }
 
+  /** Sends the packets that were collected. */
+  flush(): void {
+    if (this.#collecting !== undefined) clearTimeout(this.#collecting);
+    this.#collecting = undefined;
+    const taken = this.#batch.take();
+    if (taken === null) return;
+    const { buffer, byteCount } = taken;
+    this.#unanswered.push({ atMs: performance.now(), look: this.#looks, bytes: byteCount });
+    this.#unansweredBytes += byteCount;
+    this.#request({ kind: 'packets', batch: buffer, byteCount }, [buffer]);
+  }
+
   /** No more packets of a caller. */
   end(ref: number): void {
-    this.#flush();
+    this.flush();
     this.#request({ kind: 'end', ref });
   }
 
@@ -213,17 +229,6 @@ export class PipelineLane {
     if (this.#callers.size === 0) this.#stopTimers();
   }
 
-  #flush(): void {
-    clearTimeout(this.#collecting);
-    this.#collecting = undefined;
-    const taken = this.#batch.take();
-    if (taken === null) return;
-    const { buffer, byteCount } = taken;
-    this.#unanswered.push({ atMs: performance.now(), look: this.#looks, bytes: byteCount });
-    this.#unansweredBytes += byteCount;
-    this.#request({ kind: 'packets', batch: buffer, byteCount }, [buffer]);
-  }
-
   #look(): void {
     this.#looks += 1;
     const worker = this.#worker;
@@ -233,7 +238,7 @@ export class PipelineLane {
     }
     // What is not taken need not be sent: looks have no bound of their own.
     if (this.#behind()) return;
-    this.#flush();
+    this.flush();
     this.#request({ kind: 'look' });
   }
 

@@ -9,6 +9,7 @@ import { decoderFactory } from '../codec.ts';
 import type { CallerOptions, CallerPipelines, OpenedCaller, PipelinePressure } from '../pipelines.ts';
 import type { CallerOutput } from '../types.ts';
 import { PipelineLane, type LaneLimits } from './pipeline-lane.ts';
+import { PacketPause } from './packet-pause.ts';
 import { RemoteCaller } from './remote-caller.ts';
 import { ToldClock } from './told-clock.ts';
 
@@ -16,6 +17,8 @@ import { ToldClock } from './told-clock.ts';
 export interface PipelinePoolOptions extends LaneLimits {
   /** Threads, at least one. */
   readonly threads: number;
+  /** How long this thread sleeps at most so that packets gather, ms; see {@link PacketPause}. @default 0: never */
+  readonly gatherMs?: number | undefined;
   readonly logger: Logger;
   readonly metrics?: Metrics | undefined;
   /** Starts a thread. @default a Worker on pipeline-worker.ts */
@@ -28,6 +31,7 @@ export interface PipelinePoolOptions extends LaneLimits {
  */
 export class PipelinePool implements CallerPipelines {
   readonly #lanes: readonly PipelineLane[];
+  readonly #pause: PacketPause;
   readonly #waiting = new Set<RemoteCaller>();
   readonly #metrics: Metrics | undefined;
   #collected: readonly (Usage | null)[] = [];
@@ -43,14 +47,29 @@ export class PipelinePool implements CallerPipelines {
     this.#metrics?.pipelineUtilization.set({ of: 'max' }, Math.max(...shares));
   };
 
-  constructor({ threads, spawn = spawnPipelineThread, logger, metrics, ...limits }: PipelinePoolOptions) {
+  constructor({
+    threads,
+    gatherMs = 0,
+   
+    spawn = spawnPipelineThread,
+    logger,
+    metrics,
+    ...limits
+  }: PipelinePoolOptions) {
     this.#metrics = metrics;
+    this.#pause = new PacketPause({
+      everyMs: gatherMs,
+      onTaken: () => {
+        for (const lane of this.#lanes) lane.flush();
+      },
+    });
     this.#lanes = Array.from(
       { length: threads },
       () =>
         new PipelineLane({
           ...limits,
           spawn,
+          pause: this.#pause,
           logger,
           metrics,
           onDown: (orphans) => {
@@ -62,6 +81,10 @@ export class PipelinePool implements CallerPipelines {
         }),
     );
     metrics?.beforeCollect.add(this.#collect);
+  }
+
+  get pausedMs(): number {
+    return this.#pause.pausedMs;
   }
 
   get ready(): boolean {
