@@ -6,7 +6,8 @@ import type { Metrics } from '../../metrics.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import { stallCheckMs } from '../packet-pipeline.ts';
 import { readReports, type MediaReport } from './media-report.ts';
-import type { OpenRequest, ThreadOutput, ThreadReply, ThreadRequest } from './messages.ts';
+import type { Failure, OpenRequest, SentOutput, ThreadReply, ThreadRequest } from './messages.ts';
+import { readOutputs } from './output-rows.ts';
 import { PacketBatch, recordBytes } from './packet-batch.ts';
 import type { PacketPause } from './packet-pause.ts';
 
@@ -14,7 +15,9 @@ import type { PacketPause } from './packet-pause.ts';
 export interface LaneCaller {
   /** The thread's counts and levels of it, since it was opened there. */
   reported(report: MediaReport): void;
-  said(output: ThreadOutput): void;
+  said(output: SentOutput): void;
+  /** It has ended in its thread: nothing more is said of it. */
+  ended(failure: Failure | null): void;
   /** Its thread is gone, and what the thread had not said with it. */
   orphaned(): void;
 }
@@ -213,7 +216,7 @@ export class PipelineLane {
     this.#started.resolve(undefined);
   }
 
-  #take({ batch, reports, outputs }: Extract<ThreadReply, { kind: 'turn' }>): void {
+  #take({ batch, reports, outputs, ends }: Extract<ThreadReply, { kind: 'turn' }>): void {
     if (batch !== null) {
       const answered = this.#unanswered.shift();
       this.#unansweredBytes -= answered?.bytes ?? 0;
@@ -221,10 +224,11 @@ export class PipelineLane {
       this.#batch.giveBack(batch);
     }
     if (reports !== null) for (const report of readReports(reports)) this.#callers.get(report.ref)?.reported(report);
-    for (const output of outputs) {
-      const caller = this.#callers.get(output.ref);
-      if (output.kind === 'closed') this.#callers.delete(output.ref);
-      caller?.said(output);
+    if (outputs !== null) readOutputs(outputs, (ref, output) => this.#callers.get(ref)?.said(output));
+    for (const { ref, failure } of ends) {
+      const caller = this.#callers.get(ref);
+      this.#callers.delete(ref);
+      caller?.ended(failure);
     }
     if (this.#callers.size === 0) this.#stopTimers();
   }

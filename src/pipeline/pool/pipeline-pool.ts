@@ -19,11 +19,18 @@ export interface PipelinePoolOptions extends LaneLimits {
   readonly threads: number;
   /** How long this thread sleeps at most so that packets gather, ms; see {@link PacketPause}. @default 0: never */
   readonly gatherMs?: number | undefined;
+  /**
+   * Media of a caller that may come while a window of theirs waits, ms. @default 2000: as long as windows and packets may wait
+   * (`batching.maxAgeMs`, `maxUnansweredMs`)
+   */
+  readonly spareMs?: number | undefined;
   readonly logger: Logger;
   readonly metrics?: Metrics | undefined;
   /** Starts a thread. @default a Worker on pipeline-worker.ts */
   readonly spawn?: () => Worker;
 }
+
+const defaultSpareMs = 2000;
 
 /**
  * Runs the front ends of callers in threads of their own. A new caller goes to the thread with the fewest. Where a thread
@@ -34,6 +41,7 @@ export class PipelinePool implements CallerPipelines {
   readonly #pause: PacketPause;
   readonly #waiting = new Set<RemoteCaller>();
   readonly #metrics: Metrics | undefined;
+  readonly #spareMs: number;
   #collected: readonly (Usage | null)[] = [];
   #pressed: readonly (Usage | null)[] = [];
   #closed = false;
@@ -50,13 +58,14 @@ export class PipelinePool implements CallerPipelines {
   constructor({
     threads,
     gatherMs = 0,
-   
+    spareMs = defaultSpareMs,
     spawn = spawnPipelineThread,
     logger,
     metrics,
     ...limits
   }: PipelinePoolOptions) {
     this.#metrics = metrics;
+    this.#spareMs = spareMs;
     this.#pause = new PacketPause({
       everyMs: gatherMs,
       onTaken: () => {
@@ -109,7 +118,8 @@ export class PipelinePool implements CallerPipelines {
       clock,
       pipeline: (source) =>
         new Observable<CallerOutput>((subscriber) => {
-          const caller = new RemoteCaller({ ...options, clock, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
+          const spareMs = this.#spareMs;
+          const caller = new RemoteCaller({ ...options, clock, spareMs, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
           subscriber.add(() => {
             this.#waiting.delete(caller);
             caller.withdraw();
