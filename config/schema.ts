@@ -69,7 +69,7 @@ const pipeline = z
       .number()
       .min(0)
       .max(20)
-      .default(4)
+      .default(6)
       .describe(
         'Where many packets come, the main thread sleeps so long between two bursts of them, ms, which saves it a wake-up for each. 0: never.',
       ),

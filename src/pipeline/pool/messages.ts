@@ -22,6 +22,8 @@ export interface OpenRequest {
   readonly pace: SharedArrayBuffer | null;
   /** Where the blocks of its windows are written, see block-ring.ts. */
   readonly blocks: SharedArrayBuffer;
+  /** Wakes the main thread, see packet-pause.ts; the same for all callers. */
+  readonly bell: SharedArrayBuffer;
 }
 
 /** Messages to the thread. */

@@ -44,7 +44,7 @@ export interface LaneLimits {
 export interface PipelineLaneOptions extends LaneLimits {
   readonly spawn: () => Worker;
   /** Told of each packet; where it answers that it will have them {@link PipelineLane.flush}ed, no timer is set. */
-  readonly pause: Pick<PacketPause, 'arrived'>;
+  readonly pause: Pick<PacketPause, 'arrived' | 'bell'>;
   readonly logger: Logger;
   readonly metrics?: Pick<Metrics, 'pipelineTurnMs' | 'pipelineThreadDeaths'> | undefined;
   /** Told after a thread died, with those that it was to serve; a replacement may be up already. */
@@ -131,10 +131,10 @@ export class PipelineLane {
   }
 
   /** Begins a caller in the thread, which must be {@link up}. */
-  open(caller: LaneCaller, request: Omit<OpenRequest, 'kind' | 'ref'>): LanePlace {
+  open(caller: LaneCaller, request: Omit<OpenRequest, 'kind' | 'ref' | 'bell'>): LanePlace {
     const ref = this.#nextRef++;
     this.#callers.set(ref, caller);
-    this.#request({ kind: 'open', ref, ...request });
+    this.#request({ kind: 'open', ref, bell: this.#options.pause.bell, ...request });
     this.#looking ??= setInterval(() => {
       this.#look();
     }, stallCheckMs);

@@ -13,6 +13,7 @@ import { packReports, type MediaReport } from './media-report.ts';
 import type { Failure, OpenRequest, SentEnd, ThreadReply, ThreadRequest } from './messages.ts';
 import { OutputRows } from './output-rows.ts';
 import { readBatch } from './packet-batch.ts';
+import { ringBell } from './packet-pause.ts';
 
 interface Caller {
   readonly ref: number;
@@ -42,6 +43,7 @@ export class ThreadCallers {
   readonly #outputs = new OutputRows();
   #reports: MediaReport[] = [];
   #ends: SentEnd[] = [];
+  #bell: Int32Array | null = null;
   #handling = false;
   #turnDue = false;
 
@@ -79,7 +81,8 @@ export class ThreadCallers {
     this.#endTurn(batch);
   }
 
-  #open({ ref, track, spec, settings, withdrawn, pace: memory, blocks }: OpenRequest): void {
+  #open({ ref, track, spec, settings, withdrawn, pace: memory, blocks, bell }: OpenRequest): void {
+    this.#bell ??= new Int32Array(bell);
     const caller: Caller = {
       ref,
       packets: new Subject(),
@@ -169,6 +172,8 @@ export class ThreadCallers {
     if (ends.length > 0) this.#ends = [];
     const transfer = [batch, rows?.buffer, outputs?.buffer].filter((buffer) => buffer instanceof ArrayBuffer);
     this.#post({ kind: 'turn', batch, reports: rows, outputs, ends }, transfer);
+    // Buffers and counts can wait.
+    if (this.#bell !== null && outputs !== null) ringBell(this.#bell);
   }
 }
 

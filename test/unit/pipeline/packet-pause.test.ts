@@ -1,6 +1,7 @@
 // The main thread's sleep between bursts of packets: where many come, and never for longer than it may.
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { PacketPause } from '../../../src/pipeline/pool/packet-pause.ts';
 
 /** Lets packets come, `each` a ms, for a while, and tells how many are to be handed on at the end of a burst and how many are not. */
@@ -56,6 +57,31 @@ describe('the pause for packets', () => {
     expect(pause.pausedMs).toBeGreaterThan(0);
     // The middle one: the machine may be busy.
     expect(waits.toSorted((a, b) => a - b)[10]).toBeLessThan(8);
+  });
+
+  it('ends when a thread has something to say, and the burst goes on to its time', async () => {
+    const bursts: number[] = [];
+    const pause = new PacketPause({ everyMs: 20, onTaken: () => bursts.push(performance.now()) });
+    await run(pause, 2, 300);
+    const ring = `const bell = new Int32Array(require('node:worker_threads').workerData);
+      setInterval(() => (Atomics.store(bell, 0, 1), Atomics.notify(bell, 0)), 2);`;
+    const worker = new Worker(ring, { eval: true, workerData: pause.bell });
+    onTestFinished(async () => {
+      await worker.terminate();
+    });
+    const turns: number[] = [];
+    const counted = { arrived: () => (turns.push(performance.now()), pause.arrived()) };
+    await run(counted, 2, 200);
+    bursts.length = 0;
+    turns.length = 0;
+    await run(counted, 2, 600);
+    const median = (times: readonly number[]) =>
+      times.map((time, n) => time - (times[n - 1] ?? time)).toSorted((a, b) => a - b)[times.length >> 1] ?? NaN;
+    const woken = turns.filter((time, n) => time - (turns[n - 1] ?? 0) > 0.5);
+    // Woken several times a burst; each burst still takes its time.
+    expect(median(woken)).toBeLessThan(10);
+    expect(median(bursts)).toBeGreaterThan(17);
+    expect(pause.pausedMs).toBeGreaterThan(200);
   });
 
   it('is none for a thread that is busy, nor where it is not wanted', async () => {
