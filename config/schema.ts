@@ -65,6 +65,14 @@ const pipeline = z
       .describe(
         'Threads that decode callers and hear their speech; auto means one for each core but one, 8 at most. 0: the main thread does it.',
       ),
+    gatherMs: z
+      .number()
+      .min(0)
+      .max(20)
+      .default(6)
+      .describe(
+        'Where many packets come, the main thread sleeps so long between two bursts of them, ms, which saves it a wake-up for each. 0: never.',
+      ),
     opusDecoder: z
       .enum(opusLibraries)
       .default(defaultOpusLibrary)

@@ -67,7 +67,6 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const { secret, development } = resolveSecret({ host, secret: config.auth.secret });
     const tokens = createTokens({ secret });
     const metrics = createMetrics();
-    addProcessMetrics(metrics.registry);
     const stopObserving = observeEventLoopDelay(metrics.registry);
     closers.push(() => {
       stopObserving();
@@ -79,8 +78,9 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     closers.push(() => store.close());
 
     // Its threads load while the model does.
-    const { workers: pipelineWorkers, minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
-    const pipelines = createPipelines({ workers: pipelineWorkers, logger, metrics });
+    const { workers: pipelineWorkers, gatherMs, minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
+    const pipelines = createPipelines({ workers: pipelineWorkers, gatherMs, logger, metrics });
+    addProcessMetrics(metrics.registry, () => pipelines.pausedMs);
     closers.push(() => pipelines.close());
 
     const { batching, smoothing, model, overload: overloadSettings } = config;

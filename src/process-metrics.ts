@@ -1,9 +1,14 @@
 // Metrics of the process itself and its media workers, the common ones under the names that Prometheus clients share. Read when asked for.
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { createBusyShare } from './busy-share.ts';
 import { readCpuSeconds, readMediaWorkersBytes } from './cpu-usage.ts';
 
-/** Adds the process's memory, its CPU time as a whole and by part, and its event-loop utilisation to a registry. */
-export function addProcessMetrics(registry: Registry): void {
+/**
+ * Adds the process's memory, its CPU time as a whole and by part, and its event-loop utilisation to a registry.
+ *
+ * @param pausedMs how long the main thread has slept on purpose since the beginning, ms. @default never
+ */
+export function addProcessMetrics(registry: Registry, pausedMs = (): number => 0): void {
   const registers = [registry];
   const memory: readonly [name: string, help: string, read: (usage: NodeJS.MemoryUsage) => number][] = [
     ['process_resident_memory_bytes', 'Resident memory, bytes', ({ rss }) => rss],
@@ -29,15 +34,13 @@ export function addProcessMetrics(registry: Registry): void {
     },
   });
   if (process.platform === 'linux') addPartMetrics(registers);
-  let before = performance.eventLoopUtilization();
+  const readBusyShare = createBusyShare(pausedMs);
   const eventLoop: Gauge = new Gauge({
     name: 'nodejs_eventloop_utilization_ratio',
     help: 'Share of the time since the last reading that the main thread was busy, 0 to 1',
     registers,
     collect: () => {
-      const now = performance.eventLoopUtilization();
-      eventLoop.set(performance.eventLoopUtilization(now, before).utilization);
-      before = now;
+      eventLoop.set(readBusyShare());
     },
   });
 }

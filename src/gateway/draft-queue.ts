@@ -38,6 +38,11 @@ export class DraftQueue {
 
   /** Removes and returns the oldest drafts, led by the gaps that stand for dropped points. */
   take(maxDrafts: number): EventDraft[] {
+    if (this.#lost.size === 0 && this.#drafts.length <= maxDrafts) {
+      const drafts = this.#drafts;
+      this.#drafts = [];
+      return drafts;
+    }
     const gaps: EventDraft[] = [...this.#lost].map(([participantId, { startMs, endMs }]) => ({
       type: 'gap',
       atMs: endMs,

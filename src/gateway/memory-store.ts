@@ -73,7 +73,7 @@ export class MemoryTimelineStore implements TimelineStore {
     if (kept?.summary.epoch !== summary.epoch) throw staleEpoch(summary.callId);
     const { lastSeq } = kept.summary;
     // A batch that is sent again, its answer having been lost, is taken once.
-    const fresh = events.filter((event) => event.seq > lastSeq);
+    const fresh = (events[0]?.seq ?? 0) > lastSeq ? events : events.filter((event) => event.seq > lastSeq);
     const [first] = fresh;
     if (first === undefined) return;
     if (first.seq !== lastSeq + 1) throw brokenOrder(lastSeq + 1, first.seq);

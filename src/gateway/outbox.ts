@@ -1,5 +1,6 @@
 // What waits to be sent to one reader: bounded, older points giving way to newer ones while the reader is slow.
 import { Buffer } from 'node:buffer';
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { isInferred } from './draft-queue.ts';
 import type { ResyncMessage, ServerMessage, SkippedMessage } from './protocol.ts';
@@ -13,6 +14,8 @@ export interface OutboxOptions {
   readonly hardLimitBytes: number;
   /** Called once when the hard limit is passed; nothing is sent afterwards. */
   readonly onTooSlow: () => void;
+  /** The socket's stream: what is sent within one turn goes out in one write. @default each message by itself */
+  readonly stream?: Pick<Duplex, 'cork' | 'uncork'> | undefined;
 }
 
 interface Entry {
@@ -51,7 +54,16 @@ export class Outbox {
   /** A set, because it keeps the order and forgets in constant time. */
   readonly #held = new Set<Entry>();
   #heldBytes = 0;
+  readonly #onSent = (): void => {
+    this.#drain();
+  };
+  readonly #letGo = (): void => {
+    if (!this.#gathering) return;
+    this.#gathering = false;
+    this.#options.stream?.uncork();
+  };
   #waiters: (() => void)[] = [];
+  #gathering = false;
   #closed = false;
 
   constructor(socket: WebSocket, options: OutboxOptions) {
@@ -73,6 +85,10 @@ export class Outbox {
   }
 
   sendEvent(stream: EventStream, event: TimelineEvent): void {
+    if (!this.#closed && this.idle) {
+      this.#transmitEvent(stream, event, jsonOf(event));
+      return;
+    }
     const entry = { ...entryOf(jsonOf(event)), stream, event };
     if (this.#held.size > 0) this.#supersede(stream, event);
     if (this.#put(entry) && event.type === 'point') stream.points.set(event.participantId, entry);
@@ -138,20 +154,35 @@ export class Outbox {
 
   #transmit({ json, stream, event, resync }: Entry): void {
     if (stream !== null && resync !== null) stream.nextSeq = resync.nextSeq;
-    if (stream !== null && event !== null) {
-      if (event.type === 'point') stream.points.delete(event.participantId);
-      if (event.seq > stream.nextSeq) {
-        const skipped: SkippedMessage = { type: 'skipped', callId: stream.callId, fromSeq: stream.nextSeq, toSeq: event.seq - 1 };
-        this.#write(JSON.stringify(skipped));
-      }
-      stream.nextSeq = event.seq + 1;
+    if (stream !== null && event !== null) this.#transmitEvent(stream, event, json);
+    else this.#write(json);
+  }
+
+  #transmitEvent(stream: EventStream, event: TimelineEvent, json: string): void {
+    if (event.type === 'point') stream.points.delete(event.participantId);
+    if (event.seq > stream.nextSeq) {
+      const skipped: SkippedMessage = { type: 'skipped', callId: stream.callId, fromSeq: stream.nextSeq, toSeq: event.seq - 1 };
+      this.#write(JSON.stringify(skipped));
     }
+    stream.nextSeq = event.seq + 1;
     this.#write(json);
   }
 
   #write(json: string): void {
+    this.#gather();
     // The callback comes when the network took it; an error there is followed by the socket's own close.
-    this.#socket.send(json, () => this.#drain());
+    this.#socket.send(json, this.#onSent);
+    // What is gathered counts as unsent, and is not to make a reader look slow.
+    if (this.#gathering && this.#socket.bufferedAmount >= this.#options.softLimitBytes / 2) this.#letGo();
+  }
+
+  /** Points of a call come several at a time, and a write to the network costs more than a message. */
+  #gather(): void {
+    const { stream } = this.#options;
+    if (stream === undefined || this.#gathering) return;
+    this.#gathering = true;
+    stream.cork();
+    process.nextTick(this.#letGo);
   }
 
   #drain(): void {

@@ -1,4 +1,5 @@
 // One timeline socket: hello, then subscriptions, each message checked and answered in its turn.
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { UndertoneError, isUndertoneError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -54,11 +55,12 @@ export class TimelineConnection {
   #missedBeats = 0;
   #closed = false;
 
-  constructor(socket: WebSocket, context: ConnectionContext) {
+  /** @param stream what the socket writes to */
+  constructor(socket: WebSocket, stream: Duplex, context: ConnectionContext) {
     this.#socket = socket;
     this.#context = context;
     const { softLimitBytes, hardLimitBytes, helloTimeoutMs } = context.limits;
-    this.#outbox = new Outbox(socket, { softLimitBytes, hardLimitBytes, onTooSlow: () => this.#endSlowReader() });
+    this.#outbox = new Outbox(socket, { softLimitBytes, hardLimitBytes, stream, onTooSlow: () => this.#endSlowReader() });
     this.#helloTimer = setTimeout(() => this.close(closeCodes.policy, 'no hello in time'), helloTimeoutMs);
     socket.on('message', (data, isBinary) => this.#queue(data, isBinary));
     socket.on('pong', () => (this.#missedBeats = 0));

@@ -65,7 +65,7 @@ export class TimelineServer {
     else {
       socket.removeListener('error', ignore);
       this.#server.handleUpgrade(request, socket, head, (client) => {
-        const connection = new TimelineConnection(client, this.#context);
+        const connection = new TimelineConnection(client, socket, this.#context);
         this.#connections.add(connection);
         this.#context.metrics.timelineSockets.inc();
         client.once('close', () => {

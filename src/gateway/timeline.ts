@@ -112,7 +112,9 @@ export class Timeline {
 
   /** Resolves once all that was written before is in the store, or is given up. */
   async flush(): Promise<void> {
-    while (this.#pumping !== undefined) await this.#pumping;
+    while (this.#pumping !== undefined && !this.#abort.signal.aborted) {
+      await unlessAborted(this.#pumping, this.#abort.signal).catch(() => undefined);
+    }
   }
 
   /** Ends the call: nothing follows. Resolves once the store has the end, or is given up. Safe to call twice. */
@@ -123,7 +125,8 @@ export class Timeline {
 
   /** Gives up what the store does not have yet. For a shutdown that cannot wait. */
   abandon(): void {
-    this.#abort.abort();
+    if (this.#pumping === undefined) this.#abort.abort();
+    else this.#fail('The timeline was given up');
   }
 
   async #finish(reason: EventBodies['end']['reason'], atMs: number | undefined): Promise<void> {
@@ -155,22 +158,20 @@ export class Timeline {
   }
 
   #wake(): void {
-    this.#pumping ??= this.#pump().finally(() => {
-      this.#pumping = undefined;
-      // What came between the pump's last look and now.
-      if (this.#queue.length > 0) this.#wake();
-    });
+    this.#pumping ??= this.#pump();
   }
 
   async #open(): Promise<void> {
     const { store, startedAtUnixMs, node, purpose, region, after } = this.#options;
     await after;
     const { callId, epoch } = this;
-    await this.#persist(() => store.open({ callId, epoch, startedAtUnixMs, node, purpose, region }));
+    await this.#persist(() => unlessAborted(store.open({ callId, epoch, startedAtUnixMs, node, purpose, region }), this.#abort.signal));
   }
 
+  /** Never rejects. A store that hangs holds it up; who waits for it is let go when the timeline is given up. */
   async #pump(): Promise<void> {
     try {
+      // Waits at least for a turn: what is written together goes to the store together.
       await this.opened;
       while (this.#queue.length > 0) {
         const events = this.#number(this.#queue.take(maxBatchEvents));
@@ -182,6 +183,7 @@ export class Timeline {
       // Already logged and counted by #fail; what waits is void.
       this.#countDropped('failed', this.#queue.clear());
     }
+    this.#pumping = undefined;
   }
 
   #number(drafts: readonly EventDraft[]): TimelineEvent[] {
@@ -198,7 +200,8 @@ export class Timeline {
     for (let attempt = 0; ; attempt++) {
       try {
         signal.throwIfAborted();
-        await unlessAborted(operation(), signal);
+        await operation();
+        signal.throwIfAborted();
         if (attempt > 0) this.#options.logger.warn({ callId: this.callId, attempt }, 'The timeline store answers again');
         return;
       } catch (error) {

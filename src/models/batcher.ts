@@ -69,6 +69,7 @@ export class Batcher {
   #busyMs = 0;
   #busySinceMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  #timerDueMs = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: BatcherOptions) {
@@ -158,18 +159,33 @@ export class Batcher {
 
   /** Sends batches while there are due ones and room for them, then sets the timer for the next. */
   #pump(): void {
-    clearTimeout(this.#timer);
     const { clock, maxBatch, maxQueueMs, maxInFlight } = this.#options;
     while (this.#queue.size > 0 && this.#running.size < maxInFlight && this.#closing === undefined) {
       const waitMs = this.#queue.oldestSinceMs + maxQueueMs - clock.nowMs();
       if (this.#queue.size < maxBatch && waitMs > 0) {
-        this.#timer = setTimeout(() => {
-          this.#pump();
-        }, Math.ceil(waitMs));
+        this.#wake(Math.ceil(waitMs));
         return;
       }
       this.#dispatch();
     }
+    if (this.#queue.size === 0) this.#rest();
+  }
+
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Looks again in time. A timer that comes earlier is left as it is, for each window would else set another. */
+  #wake(afterMs: number): void {
+    const dueMs = performance.now() + afterMs;
+    if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return;
+    clearTimeout(this.#timer);
+    this.#timerDueMs = dueMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#pump();
+    }, afterMs);
   }
 
   #dispatch(): void {

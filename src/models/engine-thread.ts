@@ -29,6 +29,8 @@ export interface ThreadEngineOptions {
 
 interface Pending {
   readonly trackIds: readonly string[];
+  /** Rows of windows whose blocks were written over before they were read. */
+  readonly tornRows: readonly number[];
   readonly timer: NodeJS.Timeout;
   resolve(logits: Float32Array): void;
   reject(error: UndertoneError): void;
@@ -103,13 +105,15 @@ export class ThreadEngine implements Engine {
     }
     const id = this.#nextId++;
     const batch = this.#pack(windows);
+    // After they were read: what is intact now was intact then.
+    const tornRows = windows.flatMap(({ blocks }, row) => (blocks.some((block) => block?.intact === false) ? [row] : []));
     worker.postMessage({ kind: 'run', id, batch } satisfies EngineRequest, [batch.features.buffer, batch.mask.buffer]);
     return new Promise<Float32Array>((resolve, reject) => {
       const { runTimeoutMs } = this.#options;
       const timer = setTimeout(() => {
         this.#down(worker, `no answer to a batch within ${String(runTimeoutMs)} ms`);
       }, runTimeoutMs).unref();
-      this.#pending.set(id, { trackIds: batch.items.map(({ trackId }) => trackId), timer, resolve, reject });
+      this.#pending.set(id, { trackIds: batch.items.map(({ trackId }) => trackId), tornRows, timer, resolve, reject });
     });
   }
 
@@ -208,7 +212,17 @@ export class ThreadEngine implements Engine {
     } else {
       this.#failures = 0;
       this.#failedBatches = 0;
+      this.#spoil(pending, reply.logits);
       pending.resolve(reply.logits);
+    }
+  }
+
+  /** Scores of what was not the caller's window are no scores, and its stream is none to go on with. */
+  #spoil({ trackIds, tornRows }: Pending, logits: Float32Array): void {
+    const { labelCount } = this.#options.thread.shape;
+    for (const row of tornRows) {
+      logits.fill(NaN, row * labelCount, (row + 1) * labelCount);
+      this.release(trackIds[row] ?? '');
     }
   }
 

@@ -1,5 +1,5 @@
 // Keeps the server within what it can do: reads how its parts keep up, widens the hop between windows, and lets callers wait.
-import { performance } from 'node:perf_hooks';
+import { createBusyShare } from '../busy-share.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -24,7 +24,7 @@ export interface OverloadSettings {
 /** What an {@link Overload} is made from. */
 export interface OverloadOptions extends OverloadSettings {
   readonly emotion: Pick<EmotionService, 'takePressure' | 'manifest'>;
-  readonly pipelines: Pick<CallerPipelines, 'takePressure'>;
+  readonly pipelines: Pick<CallerPipelines, 'takePressure' | 'pausedMs'>;
   readonly metrics: Pick<Metrics, 'hopMs' | 'hopChanges' | 'callersWaiting'>;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -63,7 +63,13 @@ export class Overload {
   readonly #mainShare: () => number;
 
   constructor(options: OverloadOptions) {
-    const { enabled = true, lateMs, calmMs, turnMs = defaultTurnMs, mainShare = createMainShare() } = options;
+    const {
+      enabled = true,
+      lateMs,
+      calmMs,
+      turnMs = defaultTurnMs,
+      mainShare = createBusyShare(() => options.pipelines.pausedMs),
+    } = options;
     this.#mainShare = mainShare;
     this.#options = options;
     this.#turnMs = turnMs;
@@ -178,14 +184,4 @@ export class Overload {
     const { hopFrames, hopSamples, sampleRateHz } = this.#options.emotion.manifest;
     return (this.#controller.level.hopFactor * hopFrames * hopSamples * 1000) / sampleRateHz;
   }
-}
-
-function createMainShare(): () => number {
-  let before = performance.eventLoopUtilization();
-  return () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    return utilization;
-  };
 }

@@ -4,7 +4,7 @@ import type { AudioDecoder } from './audio-decoder.ts';
 import { AudioReceiver, type AudioReceiverOptions } from './audio-receiver.ts';
 import { FeatureExtractor, type RawFrame } from './feature-extractor.ts';
 import { SpeechDetector, type DetectedSpeech } from './speech-detector.ts';
-import type { FeatureFrame, FrontEndSpec, PcmChunk, PipelineOutput, RtpPacket } from './types.ts';
+import type { BlockSource, FeatureFrame, FrontEndSpec, PcmChunk, PipelineOutput, RtpPacket } from './types.ts';
 import { WindowAssembler, type Track } from './window-assembler.ts';
 
 /** Options of a {@link FrontEnd}. */
@@ -14,6 +14,8 @@ export interface FrontEndOptions extends Omit<AudioReceiverOptions, 'codec' | 'd
   readonly spec: FrontEndSpec;
   /** Must be ready before the first packet; the front end closes it. Null where only samples come. */
   readonly decoder: AudioDecoder | null;
+  /** Where the blocks of windows come from. @default made anew */
+  readonly blocks?: BlockSource | undefined;
   /** Told of each frame in order, before the window that it completes. The arrays of a frame are reused. */
   readonly onFrame?: ((frame: FeatureFrame) => void) | undefined;
 }
@@ -31,9 +33,9 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
   /** Where outputs go while a call is under way. */
   #emit: Emit<PipelineOutput> = nowhere;
 
-  constructor({ track, spec, decoder, onFrame, ...options }: FrontEndOptions) {
+  constructor({ track, spec, decoder, blocks, onFrame, ...options }: FrontEndOptions) {
     this.#receiver = decoder === null ? null : new AudioReceiver({ ...options, codec: track.codec, decoder });
-    this.#assembler = new WindowAssembler(track, spec, options.pace);
+    this.#assembler = new WindowAssembler(track, spec, options.pace, blocks);
     this.#onFrame = onFrame;
   }
 

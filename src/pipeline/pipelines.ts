@@ -1,6 +1,6 @@
 // Where callers' front ends run: in this thread, or in threads of their own. The same code either way.
 import { availableParallelism } from 'node:os';
-import { finalize, type OperatorFunction } from 'rxjs';
+import { finalize, map, type OperatorFunction } from 'rxjs';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { TrackInfo } from '../sfu/types.ts';
@@ -54,6 +54,8 @@ export interface CallerPipelines {
   started(): Promise<void>;
   /** @throws UndertoneError UT_CODEC_UNSUPPORTED where the track's codec cannot be decoded, UT_REQUEST_INVALID once closed. */
   open(options: CallerOptions): OpenedCaller;
+  /** How long this thread has slept on purpose since the beginning, so that packets gather, ms; Node counts it as work. */
+  readonly pausedMs: number;
   /** Reads how their threads keep up, since the last reading; nothing where they run in this one. */
   takePressure(): PipelinePressure;
   /** Completes what is still open and frees everything. Safe to call twice. */
@@ -68,28 +70,39 @@ const maxAutoWorkers = 8;
 /** Options of {@link createPipelines}. */
 export interface PipelinesOptions {
   readonly workers: PipelineWorkers;
+  /** How long this thread may sleep between bursts of packets for those threads, ms. @default 0: never */
+  readonly gatherMs?: number | undefined;
   readonly logger: Logger;
   readonly metrics?: Metrics | undefined;
 }
 
 /** Makes what the setting asks for. Threads are started at once. */
-export function createPipelines({ workers, logger, metrics }: PipelinesOptions): CallerPipelines {
+export function createPipelines({ workers, gatherMs, logger, metrics }: PipelinesOptions): CallerPipelines {
   const threads = workers === 'auto' ? Math.max(1, Math.min(maxAutoWorkers, availableParallelism() - 1)) : workers;
-  return threads === 0 ? mainThreadPipelines : new PipelinePool({ threads, logger, metrics });
+  return threads === 0 ? mainThreadPipelines : new PipelinePool({ threads, gatherMs, logger, metrics });
 }
 
 /** Front ends in this thread. */
 export const mainThreadPipelines: CallerPipelines = {
   ready: true,
+  pausedMs: 0,
   started: () => Promise.resolve(),
   open: ({ track, opusDecoder, onClosed, ...options }) => {
     const makeDecoder = decoderFactory(track.codec, { opusDecoder });
     const clock = new MediaClock();
     return {
       clock,
-      pipeline: (source) => source.pipe(callerPipeline({ ...options, track, decoder: makeDecoder(), clock }), finalize(onClosed)),
+      pipeline: (source) => {
+        const front = callerPipeline({ ...options, track, decoder: makeDecoder(), clock });
+        return source.pipe(map(ownCopy), front, finalize(onClosed));
+      },
     };
   },
   takePressure: () => ({ lagMs: 0, busyShare: 0 }),
   close: () => Promise.resolve(),
 };
+
+/** A packet may wait in the jitter buffer, and its memory is the host's. */
+function ownCopy({ data, arrivalMs }: RawRtp): RawRtp {
+  return { data: new Uint8Array(data), arrivalMs };
+}

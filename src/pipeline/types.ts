@@ -67,14 +67,22 @@ export interface FeatureFrame {
 }
 
 /**
- * The frames of one hop between windows, normalised and gated. Written once, when its last frame comes, and shared by
- * every window that holds it: never written to again, never transferred.
+ * The frames of one hop between windows, normalised and gated. Complete with its last frame, and shared by every window that holds
+ * it: never written to again while any of them may be scored, never transferred.
  */
 export interface FeatureBlock {
   /** Row-major `[hopFrames][featureCount]`, zero outside speech, and where concealed. */
   readonly features: Float32Array;
   /** 1 for frames of speech that were heard and not concealed, else 0; `[hopFrames]`. */
   readonly mask: Float32Array;
+  /** False once its memory holds another block, of the same caller: its window has waited for too long. @default true */
+  readonly intact?: boolean;
+}
+
+/** Where blocks come from. */
+export interface BlockSource {
+  /** A block of zeros, to be written. */
+  take(): FeatureBlock;
 }
 
 /** The model's input: the last frames of one track. */

@@ -5,7 +5,7 @@ import { featureCount } from './mel.ts';
 import { Normalizer } from './normalizer.ts';
 import { fullPace, type PaceReading } from './pace.ts';
 import type { DetectedSpeech } from './speech-detector.ts';
-import type { FeatureBlock, FeatureFrame, FeatureWindow, FrontEndSpec, PipelineOutput } from './types.ts';
+import type { BlockSource, FeatureBlock, FeatureFrame, FeatureWindow, FrontEndSpec, PipelineOutput } from './types.ts';
 
 /** The track that a window belongs to. */
 export type Track = FeatureWindow['track'];
@@ -26,6 +26,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   readonly #track: Track;
   readonly #spec: FrontEndSpec;
   readonly #pace: PaceReading;
+  readonly #source: BlockSource;
   readonly #normalizer: Normalizer;
   /** Complete blocks, oldest first; null where nothing was heard. */
   readonly #blocks: (FeatureBlock | null)[];
@@ -39,10 +40,12 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   /** The end of the last window of this utterance. */
   #lastEndFrame = -Infinity;
 
-  constructor(track: Track, spec: FrontEndSpec, pace: PaceReading = fullPace) {
+  /** @param blocks where blocks come from, one at a time; a window holds no more than it needs for context and window. @default made anew */
+  constructor(track: Track, spec: FrontEndSpec, pace: PaceReading = fullPace, blocks: BlockSource = newBlocks(spec.hopFrames)) {
     this.#track = track;
     this.#spec = spec;
     this.#pace = pace;
+    this.#source = blocks;
     this.#normalizer = new Normalizer(spec.prior);
     this.#blocks = Array<null>(Math.ceil((spec.contextFrames + spec.windowFrames) / spec.hopFrames)).fill(null);
     this.#heard = new Uint8Array(spec.windowFrames);
@@ -102,7 +105,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     this.#concealed[slot] = Number(concealed);
     if (!heard) return;
     const { hopFrames } = this.#spec;
-    const { features, mask } = (this.#open ??= emptyBlock(hopFrames));
+    const { features, mask } = (this.#open ??= this.#source.take());
     const row = frame.index % hopFrames;
     this.#normalizer.normalize(frame.logMel, frame.mfcc, features, row * featureCount);
     mask[row] = 1;
@@ -129,9 +132,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
   }
 }
 
-/** Features, then the mask, in one buffer of its own: it can be handed to another thread as it is. */
-function emptyBlock(frames: number): FeatureBlock {
-  const values = new Float32Array(frames * (featureCount + 1));
-  const maskStart = frames * featureCount;
-  return { features: values.subarray(0, maskStart), mask: values.subarray(maskStart) };
+/** Blocks in memory of their own, collected as garbage. */
+function newBlocks(hopFrames: number): BlockSource {
+  return { take: () => ({ features: new Float32Array(hopFrames * featureCount), mask: new Float32Array(hopFrames) }) };
 }

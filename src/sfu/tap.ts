@@ -1,5 +1,5 @@
 // A tap: the RTP of one audio producer of any host's Router, through one DirectTransport a router.
-import { Observable, ReplaySubject, Subject } from 'rxjs';
+import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
 import { systemClock, type Clock } from '../clock.ts';
 import { UndertoneError } from '../errors.ts';
 import type { HostConsumer, HostDirectTransport, HostRouter } from './host.ts';
@@ -53,7 +53,8 @@ class RtpTap implements ObservableTap {
   readonly track: TrackInfo;
   readonly rtp$: Observable<RawRtp>;
   readonly #consumer: HostConsumer;
-  readonly #packets = new Subject<RawRtp>();
+  /** Told one after another, without a Subject between: this is run for each packet of each caller. */
+  #receivers: readonly Subscriber<RawRtp>[] = [];
   readonly #closed$ = new ReplaySubject<ClosedReason>(1);
   readonly #onRtp: (packet: Uint8Array) => void;
   #closed = false;
@@ -63,8 +64,8 @@ class RtpTap implements ObservableTap {
     this.track = track;
     this.#consumer = consumer;
     this.#onRtp = (packet) => {
-      // A copy with a buffer of its own: hosts may hand out slices of a shared pool, which cannot be transferred to a thread.
-      this.#packets.next({ data: new Uint8Array(packet), arrivalMs: clock.nowMs() });
+      const raw: RawRtp = { data: packet, arrivalMs: clock.nowMs() };
+      for (const receiver of this.#receivers) receiver.next(raw);
     };
     consumer.on('rtp', this.#onRtp);
     consumer.on('producerclose', () => {
@@ -74,9 +75,15 @@ class RtpTap implements ObservableTap {
       this.close('error');
     });
     this.rtp$ = new Observable<RawRtp>((subscriber) => {
-      const subscription = this.#packets.subscribe(subscriber);
+      if (this.#closed) {
+        subscriber.complete();
+        return;
+      }
+      this.#receivers = [...this.#receivers, subscriber];
       this.#start();
-      return subscription;
+      return () => {
+        this.#receivers = this.#receivers.filter((receiver) => receiver !== subscriber);
+      };
     });
   }
 
@@ -94,7 +101,9 @@ class RtpTap implements ObservableTap {
     // Before anything else: mediasoup delivers packets that it already read from the worker after close() too.
     this.#consumer.off('rtp', this.#onRtp);
     this.#consumer.close();
-    this.#packets.complete();
+    const receivers = this.#receivers;
+    this.#receivers = [];
+    for (const receiver of receivers) receiver.complete();
     this.#closed$.next(reason);
     this.#closed$.complete();
   }

@@ -1,7 +1,7 @@
 // What src/sfu hands on: who is in which call, and the raw RTP of the callers who may be measured.
 import type { Observable } from 'rxjs';
 
-/** One RTP packet as it came off the wire. `data` is owned by the receiver of this object. */
+/** One RTP packet as it came off the wire. `data` may be the host's memory: whoever keeps it until later takes a copy. */
 export interface RawRtp {
   readonly data: Uint8Array;
   /** Wall time of arrival, ms since the Unix epoch; for latency figures alone. */

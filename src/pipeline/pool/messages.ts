@@ -4,7 +4,6 @@ import type { TrackInfo } from '../../sfu/types.ts';
 import type { AudioReceiverSettings } from '../audio-receiver.ts';
 import type { DecoderChoice } from '../codec.ts';
 import type { FeatureWindow, FrontEndSpec } from '../types.ts';
-import type { PackedBlocks } from './block-transfer.ts';
 
 /** How a caller's audio is received; survives the crossing. */
 export type CallerSettings = DecoderChoice & AudioReceiverSettings;
@@ -21,6 +20,10 @@ export interface OpenRequest {
   readonly withdrawn: SharedArrayBuffer;
   /** Memory of the caller's `Pace`; none: the full one. */
   readonly pace: SharedArrayBuffer | null;
+  /** Where the blocks of its windows are written, see block-ring.ts. */
+  readonly blocks: SharedArrayBuffer;
+  /** Wakes the main thread, see packet-pause.ts; the same for all callers. */
+  readonly bell: SharedArrayBuffer;
 }
 
 /** Messages to the thread. */
@@ -38,12 +41,16 @@ export type ThreadRequest =
 /** A window without what the main thread knows. */
 export type SentWindow = Omit<FeatureWindow, 'track' | 'blocks'>;
 
-/** What a caller's front end said. `originMs`: wall time of its sample 0, as of now. */
-export type ThreadOutput =
-  | { readonly kind: 'speech'; readonly ref: number; readonly originMs: number; readonly change: SentChange }
-  | { readonly kind: 'window'; readonly ref: number; readonly originMs: number; readonly window: SentWindow; readonly blocks: PackedBlocks }
-  /** The last of a caller. */
-  | { readonly kind: 'closed'; readonly ref: number; readonly failure: Failure | null };
+/** What a caller's front end said. `originMs`: wall time of its sample 0, as of now; `blocks`: numbers in its ring, 0 for none. */
+export type SentOutput =
+  | { readonly kind: 'speech'; readonly originMs: number; readonly change: SentChange }
+  | { readonly kind: 'window'; readonly originMs: number; readonly window: SentWindow; readonly blocks: readonly number[] };
+
+/** The last of a caller. */
+export interface SentEnd {
+  readonly ref: number;
+  readonly failure: Failure | null;
+}
 
 /** A change of speech without its track. */
 export interface SentChange {
@@ -68,5 +75,8 @@ export type ThreadReply =
       readonly batch: ArrayBuffer | null;
       /** Rows of media-report.ts; they count before the outputs. */
       readonly reports: Float64Array | null;
-      readonly outputs: readonly ThreadOutput[];
+      /** Rows of output-rows.ts. */
+      readonly outputs: Float64Array | null;
+      /** Callers who have ended, all of whose outputs came before. */
+      readonly ends: readonly SentEnd[];
     };

@@ -6,14 +6,18 @@ import type { Metrics } from '../../metrics.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import { stallCheckMs } from '../packet-pipeline.ts';
 import { readReports, type MediaReport } from './media-report.ts';
-import type { OpenRequest, ThreadOutput, ThreadReply, ThreadRequest } from './messages.ts';
+import type { Failure, OpenRequest, SentOutput, ThreadReply, ThreadRequest } from './messages.ts';
+import { readOutputs } from './output-rows.ts';
 import { PacketBatch, recordBytes } from './packet-batch.ts';
+import type { PacketPause } from './packet-pause.ts';
 
 /** A caller as its lane knows it. */
 export interface LaneCaller {
   /** The thread's counts and levels of it, since it was opened there. */
   reported(report: MediaReport): void;
-  said(output: ThreadOutput): void;
+  said(output: SentOutput): void;
+  /** It has ended in its thread: nothing more is said of it. */
+  ended(failure: Failure | null): void;
   /** Its thread is gone, and what the thread had not said with it. */
   orphaned(): void;
 }
@@ -39,6 +43,8 @@ export interface LaneLimits {
 /** What a {@link PipelineLane} is made from. */
 export interface PipelineLaneOptions extends LaneLimits {
   readonly spawn: () => Worker;
+  /** Told of each packet; where it answers that it will have them {@link PipelineLane.flush}ed, no timer is set. */
+  readonly pause: Pick<PacketPause, 'arrived' | 'bell'>;
   readonly logger: Logger;
   readonly metrics?: Pick<Metrics, 'pipelineTurnMs' | 'pipelineThreadDeaths'> | undefined;
   /** Told after a thread died, with those that it was to serve; a replacement may be up already. */
@@ -125,10 +131,10 @@ export class PipelineLane {
   }
 
   /** Begins a caller in the thread, which must be {@link up}. */
-  open(caller: LaneCaller, request: Omit<OpenRequest, 'kind' | 'ref'>): LanePlace {
+  open(caller: LaneCaller, request: Omit<OpenRequest, 'kind' | 'ref' | 'bell'>): LanePlace {
     const ref = this.#nextRef++;
     this.#callers.set(ref, caller);
-    this.#request({ kind: 'open', ref, ...request });
+    this.#request({ kind: 'open', ref, bell: this.#options.pause.bell, ...request });
     this.#looking ??= setInterval(() => {
       this.#look();
     }, stallCheckMs);
@@ -141,15 +147,28 @@ export class PipelineLane {
     const bytes = recordBytes(packet.data.length);
     if (this.#unansweredBytes + this.#batch.byteCount + bytes > maxUnansweredBytes || this.#behind()) return false;
     this.#batch.append(ref, packet);
+    if (this.#options.pause.arrived()) return true;
     this.#collecting ??= setTimeout(() => {
-      this.#flush();
+      this.flush();
     }, collectMs);
     return true;
   }
 
+  /** Sends the packets that were collected. */
+  flush(): void {
+    if (this.#collecting !== undefined) clearTimeout(this.#collecting);
+    this.#collecting = undefined;
+    const taken = this.#batch.take();
+    if (taken === null) return;
+    const { buffer, byteCount } = taken;
+    this.#unanswered.push({ atMs: performance.now(), look: this.#looks, bytes: byteCount });
+    this.#unansweredBytes += byteCount;
+    this.#request({ kind: 'packets', batch: buffer, byteCount }, [buffer]);
+  }
+
   /** No more packets of a caller. */
   end(ref: number): void {
-    this.#flush();
+    this.flush();
     this.#request({ kind: 'end', ref });
   }
 
@@ -197,7 +216,7 @@ export class PipelineLane {
     this.#started.resolve(undefined);
   }
 
-  #take({ batch, reports, outputs }: Extract<ThreadReply, { kind: 'turn' }>): void {
+  #take({ batch, reports, outputs, ends }: Extract<ThreadReply, { kind: 'turn' }>): void {
     if (batch !== null) {
       const answered = this.#unanswered.shift();
       this.#unansweredBytes -= answered?.bytes ?? 0;
@@ -205,23 +224,13 @@ export class PipelineLane {
       this.#batch.giveBack(batch);
     }
     if (reports !== null) for (const report of readReports(reports)) this.#callers.get(report.ref)?.reported(report);
-    for (const output of outputs) {
-      const caller = this.#callers.get(output.ref);
-      if (output.kind === 'closed') this.#callers.delete(output.ref);
-      caller?.said(output);
+    if (outputs !== null) readOutputs(outputs, (ref, output) => this.#callers.get(ref)?.said(output));
+    for (const { ref, failure } of ends) {
+      const caller = this.#callers.get(ref);
+      this.#callers.delete(ref);
+      caller?.ended(failure);
     }
     if (this.#callers.size === 0) this.#stopTimers();
-  }
-
-  #flush(): void {
-    clearTimeout(this.#collecting);
-    this.#collecting = undefined;
-    const taken = this.#batch.take();
-    if (taken === null) return;
-    const { buffer, byteCount } = taken;
-    this.#unanswered.push({ atMs: performance.now(), look: this.#looks, bytes: byteCount });
-    this.#unansweredBytes += byteCount;
-    this.#request({ kind: 'packets', batch: buffer, byteCount }, [buffer]);
   }
 
   #look(): void {
@@ -233,7 +242,7 @@ export class PipelineLane {
     }
     // What is not taken need not be sent: looks have no bound of their own.
     if (this.#behind()) return;
-    this.#flush();
+    this.flush();
     this.#request({ kind: 'look' });
   }
 

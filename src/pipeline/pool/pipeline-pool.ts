@@ -9,6 +9,7 @@ import { decoderFactory } from '../codec.ts';
 import type { CallerOptions, CallerPipelines, OpenedCaller, PipelinePressure } from '../pipelines.ts';
 import type { CallerOutput } from '../types.ts';
 import { PipelineLane, type LaneLimits } from './pipeline-lane.ts';
+import { PacketPause } from './packet-pause.ts';
 import { RemoteCaller } from './remote-caller.ts';
 import { ToldClock } from './told-clock.ts';
 
@@ -16,11 +17,20 @@ import { ToldClock } from './told-clock.ts';
 export interface PipelinePoolOptions extends LaneLimits {
   /** Threads, at least one. */
   readonly threads: number;
+  /** How long this thread sleeps at most so that packets gather, ms; see {@link PacketPause}. @default 0: never */
+  readonly gatherMs?: number | undefined;
+  /**
+   * Media of a caller that may come while a window of theirs waits, ms. @default 2000: as long as windows and packets may wait
+   * (`batching.maxAgeMs`, `maxUnansweredMs`)
+   */
+  readonly spareMs?: number | undefined;
   readonly logger: Logger;
   readonly metrics?: Metrics | undefined;
   /** Starts a thread. @default a Worker on pipeline-worker.ts */
   readonly spawn?: () => Worker;
 }
+
+const defaultSpareMs = 2000;
 
 /**
  * Runs the front ends of callers in threads of their own. A new caller goes to the thread with the fewest. Where a thread
@@ -28,8 +38,10 @@ export interface PipelinePoolOptions extends LaneLimits {
  */
 export class PipelinePool implements CallerPipelines {
   readonly #lanes: readonly PipelineLane[];
+  readonly #pause: PacketPause;
   readonly #waiting = new Set<RemoteCaller>();
   readonly #metrics: Metrics | undefined;
+  readonly #spareMs: number;
   #collected: readonly (Usage | null)[] = [];
   #pressed: readonly (Usage | null)[] = [];
   #closed = false;
@@ -43,14 +55,30 @@ export class PipelinePool implements CallerPipelines {
     this.#metrics?.pipelineUtilization.set({ of: 'max' }, Math.max(...shares));
   };
 
-  constructor({ threads, spawn = spawnPipelineThread, logger, metrics, ...limits }: PipelinePoolOptions) {
+  constructor({
+    threads,
+    gatherMs = 0,
+    spareMs = defaultSpareMs,
+    spawn = spawnPipelineThread,
+    logger,
+    metrics,
+    ...limits
+  }: PipelinePoolOptions) {
     this.#metrics = metrics;
+    this.#spareMs = spareMs;
+    this.#pause = new PacketPause({
+      everyMs: gatherMs,
+      onTaken: () => {
+        for (const lane of this.#lanes) lane.flush();
+      },
+    });
     this.#lanes = Array.from(
       { length: threads },
       () =>
         new PipelineLane({
           ...limits,
           spawn,
+          pause: this.#pause,
           logger,
           metrics,
           onDown: (orphans) => {
@@ -62,6 +90,10 @@ export class PipelinePool implements CallerPipelines {
         }),
     );
     metrics?.beforeCollect.add(this.#collect);
+  }
+
+  get pausedMs(): number {
+    return this.#pause.pausedMs;
   }
 
   get ready(): boolean {
@@ -86,7 +118,8 @@ export class PipelinePool implements CallerPipelines {
       clock,
       pipeline: (source) =>
         new Observable<CallerOutput>((subscriber) => {
-          const caller = new RemoteCaller({ ...options, clock, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
+          const spareMs = this.#spareMs;
+          const caller = new RemoteCaller({ ...options, clock, spareMs, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
           subscriber.add(() => {
             this.#waiting.delete(caller);
             caller.withdraw();

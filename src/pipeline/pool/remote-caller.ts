@@ -6,16 +6,17 @@ import { createMediaCounts } from '../media-counts.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import type { CallerOptions } from '../pipelines.ts';
 import type { CallerOutput, MediaCounts } from '../types.ts';
-import { BlockReceiver } from './block-transfer.ts';
+import { BlockReader, createRingMemory } from './block-ring.ts';
 import { addCounts, fatedPackets, type MediaReport } from './media-report.ts';
-import type { CallerSettings, SentChange, SentWindow, ThreadOutput } from './messages.ts';
+import type { CallerSettings, Failure, SentChange, SentOutput, SentWindow } from './messages.ts';
 import type { LaneCaller, LanePlace, PipelineLane } from './pipeline-lane.ts';
-import type { PackedBlocks } from './block-transfer.ts';
 import type { ToldClock } from './told-clock.ts';
 
 /** What a {@link RemoteCaller} is made from. */
 export interface RemoteCallerOptions extends CallerOptions {
   readonly clock: ToldClock;
+  /** As {@link createRingMemory}. */
+  readonly spareMs: number;
   /** Finds the caller a thread again. */
   readonly onOrphaned: (caller: RemoteCaller) => void;
 }
@@ -34,7 +35,8 @@ export class RemoteCaller implements LaneCaller {
   /** Media between two windows. */
   readonly #gridSamples: number;
   #place: LanePlace | null = null;
-  #blocks: BlockReceiver;
+  /** Of the front end that it has; each writes to memory of its own. */
+  #blocks: BlockReader | null = null;
   /** Counts of what no living thread counts, and the newest that the living one reported. */
   #settled = createMediaCounts();
   #reported = createMediaCounts();
@@ -58,17 +60,17 @@ export class RemoteCaller implements LaneCaller {
     const { opusDecoder, skipSilence, playoutDelay, spec } = options;
     this.#settings = { opusDecoder, skipSilence, playoutDelay };
     this.#gridSamples = spec.hopFrames * hopSamples;
-    this.#blocks = new BlockReceiver(spec.hopFrames);
   }
 
   /** Begins or goes on in a thread. */
   enter(lane: PipelineLane): void {
-    const { track, spec, pace } = this.#options;
+    const { track, spec, pace, spareMs } = this.#options;
     this.#tellGap();
     // Told of the gap, its receiver may have given the caller up.
     if (this.#state !== 'open') return;
-    const [settings, withdrawn] = [this.#settings, this.#withdrawn];
-    this.#place = lane.open(this, { track, spec, settings, withdrawn, pace: pace?.memory ?? null });
+    const [settings, withdrawn, blocks] = [this.#settings, this.#withdrawn, createRingMemory(spec, spareMs)];
+    this.#blocks = new BlockReader(spec.hopFrames, blocks);
+    this.#place = lane.open(this, { track, spec, settings, withdrawn, pace: pace?.memory ?? null, blocks });
   }
 
   /** Takes the next packet. */
@@ -111,15 +113,15 @@ export class RemoteCaller implements LaneCaller {
     this.#count();
   }
 
-  said(output: ThreadOutput): void {
-    if (output.kind === 'closed') {
-      this.#place = null;
-      this.#settle(false);
-      if (this.#state === 'withdrawn') this.#close();
-      else if (output.failure === null) this.#complete();
-      else this.#fail(new UndertoneError(output.failure.code, output.failure.message));
-      return;
-    }
+  ended(failure: Failure | null): void {
+    this.#place = null;
+    this.#settle(false);
+    if (this.#state === 'withdrawn') this.#close();
+    else if (failure === null) this.#complete();
+    else this.#fail(new UndertoneError(failure.code, failure.message));
+  }
+
+  said(output: SentOutput): void {
     if (this.#state === 'withdrawn') return;
     this.#options.clock.told(output.originMs);
     if (output.kind === 'speech') this.#change(output.change);
@@ -139,7 +141,7 @@ export class RemoteCaller implements LaneCaller {
     }
     this.#settle(true);
     this.#startSample = null;
-    this.#blocks = new BlockReceiver(this.#options.spec.hopFrames);
+    this.#blocks = null;
     // Nobody else would: the next front end does not know of it.
     if (this.#speaking) this.#emitChange({ state: 'end', atSample: this.#lastSample, arrivalMs: this.#newestMs ?? 0 });
     if (this.#state === 'ending') this.#complete();
@@ -164,7 +166,9 @@ export class RemoteCaller implements LaneCaller {
     this.#subscriber.next({ kind: 'speech', change: { track: this.#options.track, ...change } });
   }
 
-  #window(sent: SentWindow, packed: PackedBlocks): void {
+  #window(sent: SentWindow, numbers: readonly number[]): void {
+    const reader = this.#blocks;
+    if (reader === null) return;
     const startSample = this.#startSample ?? 0;
     const window = {
       track: this.#options.track,
@@ -172,7 +176,7 @@ export class RemoteCaller implements LaneCaller {
       startSample: sent.startSample + startSample,
       endSample: sent.endSample + startSample,
       endFrame: sent.endFrame + startSample / hopSamples,
-      blocks: this.#blocks.unpack(packed),
+      blocks: numbers.map((number) => (number === 0 ? null : reader.block(number))),
     };
     this.#lastSample = Math.max(this.#lastSample, window.endSample);
     this.#subscriber.next({ kind: 'window', window });

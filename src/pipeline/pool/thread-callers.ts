@@ -8,10 +8,12 @@ import { createMediaCounts, createMediaLevels } from '../media-counts.ts';
 import { Pace } from '../pace.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import type { MediaCounts, MediaLevels, PipelineOutput } from '../types.ts';
-import { BlockSender } from './block-transfer.ts';
+import { BlockRing } from './block-ring.ts';
 import { packReports, type MediaReport } from './media-report.ts';
-import type { Failure, OpenRequest, ThreadOutput, ThreadReply, ThreadRequest } from './messages.ts';
+import type { Failure, OpenRequest, SentEnd, ThreadReply, ThreadRequest } from './messages.ts';
+import { OutputRows } from './output-rows.ts';
 import { readBatch } from './packet-batch.ts';
+import { ringBell } from './packet-pause.ts';
 
 interface Caller {
   readonly ref: number;
@@ -19,7 +21,7 @@ interface Caller {
   readonly counts: MediaCounts;
   readonly levels: MediaLevels;
   readonly clock: MediaClock;
-  readonly blocks: BlockSender;
+  readonly blocks: BlockRing;
   readonly withdrawn: Int32Array;
   subscription: Subscription | null;
   /** Packets received when it was last reported. */
@@ -38,9 +40,10 @@ export class ThreadCallers {
   readonly #callers = new Map<number, Caller>();
   readonly #looks = new Subject<void>();
   #lookCount = 0;
-  #outputs: ThreadOutput[] = [];
+  readonly #outputs = new OutputRows();
   #reports: MediaReport[] = [];
-  #transfer: ArrayBuffer[] = [];
+  #ends: SentEnd[] = [];
+  #bell: Int32Array | null = null;
   #handling = false;
   #turnDue = false;
 
@@ -60,8 +63,9 @@ export class ThreadCallers {
         batch = request.batch;
         readBatch(batch, request.byteCount, (ref, packet) => {
           const caller = this.#callers.get(ref);
-          // Asked before each packet: a withdrawal does not wait until its message is read.
-          if (caller !== undefined && Atomics.load(caller.withdrawn, 0) === 0) caller.packets.next(packet);
+          // Asked before each packet: a withdrawal does not wait until its message is read. Read plainly, for V8 calls out for an atomic
+          // load; nothing but this one number is to be seen, and what lies between two packets keeps it from being read once for all.
+          if (caller?.withdrawn[0] === 0) caller.packets.next(packet);
         });
         break;
       case 'look':
@@ -77,26 +81,27 @@ export class ThreadCallers {
     this.#endTurn(batch);
   }
 
-  #open({ ref, track, spec, settings, withdrawn, pace: memory }: OpenRequest): void {
+  #open({ ref, track, spec, settings, withdrawn, pace: memory, blocks, bell }: OpenRequest): void {
+    this.#bell ??= new Int32Array(bell);
     const caller: Caller = {
       ref,
       packets: new Subject(),
       counts: createMediaCounts(),
       levels: createMediaLevels(),
       clock: new MediaClock(),
-      blocks: new BlockSender(),
+      blocks: new BlockRing(spec.hopFrames, blocks),
       withdrawn: new Int32Array(withdrawn),
       subscription: null,
       reported: 0,
     };
     this.#callers.set(ref, caller);
-    const { counts, levels, clock } = caller;
+    const { counts, levels, clock, blocks: ring } = caller;
     try {
       const decoder = createDecoder(track.codec, settings);
       const looks$ = this.#looks;
       const pace = memory === null ? undefined : new Pace(memory);
       caller.subscription = caller.packets
-        .pipe(callerPipeline({ ...settings, track, spec, decoder, counts, levels, clock, looks$, pace }))
+        .pipe(callerPipeline({ ...settings, track, spec, decoder, counts, levels, clock, looks$, pace, blocks: ring }))
         .subscribe({
           next: (output) => {
             this.#take(caller, output);
@@ -117,13 +122,11 @@ export class ThreadCallers {
     const { ref, clock } = caller;
     const originMs = clock.wallMsOf(0);
     if (output.kind === 'speech') {
-      const { state, atSample, arrivalMs } = output.change;
-      this.#outputs.push({ kind: 'speech', ref, originMs, change: { state, atSample, arrivalMs } });
+      this.#outputs.speech(ref, originMs, output.change);
     } else {
-      const { track: _, blocks: own, ...window } = output.window;
-      const blocks = caller.blocks.pack(own);
-      this.#transfer.push(...blocks.fresh);
-      this.#outputs.push({ kind: 'window', ref, originMs, window, blocks });
+      const { window } = output;
+      const numbers = window.blocks.map((block) => (block === null ? 0 : caller.blocks.numberOf(block)));
+      this.#outputs.window(ref, originMs, window, numbers);
     }
     this.#turnSoon();
   }
@@ -147,7 +150,7 @@ export class ThreadCallers {
     const { counts, levels } = caller;
     caller.subscription?.unsubscribe();
     this.#reports.push({ ref, counts, levels });
-    this.#outputs.push({ kind: 'closed', ref, failure });
+    this.#ends.push({ ref, failure });
     this.#turnSoon();
   }
 
@@ -162,16 +165,15 @@ export class ThreadCallers {
   }
 
   #endTurn(batch: ArrayBuffer | null): void {
-    const [outputs, reports] = [this.#outputs, this.#reports];
-    if (batch === null && outputs.length === 0 && reports.length === 0) return;
-    const transfer = this.#transfer;
+    const [reports, ends, outputs] = [this.#reports, this.#ends, this.#outputs.take()];
+    if (batch === null && outputs === null && reports.length === 0 && ends.length === 0) return;
     const rows = reports.length === 0 ? null : packReports(reports);
-    if (rows !== null) transfer.push(rows.buffer);
-    if (batch !== null) transfer.push(batch);
-    this.#outputs = [];
-    this.#reports = [];
-    this.#transfer = [];
-    this.#post({ kind: 'turn', batch, reports: rows, outputs }, transfer);
+    if (reports.length > 0) this.#reports = [];
+    if (ends.length > 0) this.#ends = [];
+    const transfer = [batch, rows?.buffer, outputs?.buffer].filter((buffer) => buffer instanceof ArrayBuffer);
+    this.#post({ kind: 'turn', batch, reports: rows, outputs, ends }, transfer);
+    // Buffers and counts can wait.
+    if (this.#bell !== null && outputs !== null) ringBell(this.#bell);
   }
 }
 

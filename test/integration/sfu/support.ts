@@ -57,7 +57,8 @@ export async function startServer(options: Partial<SfuOptions> = {}) {
     if (event.type === 'tapOpened') {
       const packets = new Log<RawRtp>();
       const completed = new Promise<void>((resolve) => {
-        event.tap.rtp$.subscribe({ next: (packet) => packets.add(packet), complete: resolve });
+        const next = ({ data, arrivalMs }: RawRtp) => packets.add({ data: new Uint8Array(data), arrivalMs });
+        event.tap.rtp$.subscribe({ next, complete: resolve });
       });
       taps.set(event.participant.participantId, { tap: event.tap, packets, completed });
     }

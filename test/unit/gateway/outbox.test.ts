@@ -1,4 +1,5 @@
 // What a slow reader gets: every seq accounted for once, the latest of everybody, and nothing without bound.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
@@ -68,6 +69,33 @@ describe('Outbox', () => {
       socket.takeAll();
     }
     expect(account(socket.sent)).toEqual(Array.from({ length: 50 }, (_, index) => String(index + 1)));
+  });
+
+  it('hands the network all that is sent in one turn at once, but never so much that the reader would look slow', async () => {
+    const socket = new SlowSocket();
+    const calls: string[] = [];
+    const stream = {
+      cork: () => calls.push(`cork at ${String(socket.sent.length)}`),
+      uncork: () => calls.push(`uncork at ${String(socket.sent.length)}`),
+    };
+    const limits = { softLimitBytes: 10_000, hardLimitBytes: 1_000_000, onTooSlow: () => calls.push('too slow') };
+    const outbox = new Outbox(socket as unknown as WebSocket, { ...limits, stream });
+    const events = new EventStream('c', 1);
+    let seq = 0;
+    const send = (count: number): void => {
+      for (let n = 0; n < count; n++) outbox.sendEvent(events, eventAt(++seq, point('p1', seq)));
+    };
+    send(3);
+    expect(calls).toEqual(['cork at 0']);
+    await delay(0);
+    expect(calls.splice(0)).toEqual(['cork at 0', 'uncork at 3']);
+    socket.takeAll();
+    while (socket.bufferedAmount < 5000) send(1);
+    const sent = String(socket.sent.length);
+    expect(calls.splice(0)).toEqual(['cork at 3', `uncork at ${sent}`]);
+    // The network has not taken it, and more comes: each message by itself again, as it did before.
+    send(1);
+    expect(calls).toEqual([`cork at ${sent}`, `uncork at ${String(socket.sent.length)}`]);
   });
 
   it('keeps the latest point of each participant, and says what it left out', () => {

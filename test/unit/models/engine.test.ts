@@ -99,6 +99,21 @@ describe('the CPU engine', () => {
     expect(window).toEqual(before);
   });
 
+  it('gives no score of a window whose memory holds another block by now, and the right ones of those beside it', async () => {
+    const engine = await start();
+    await runGolden(engine, [0, 5], [1, 5]);
+    const torn = goldenWindow(1, 6);
+    const blocks = torn.blocks.map((block, at) => (at === 1 && block !== null ? { ...block, intact: false } : block));
+    const logits = await engine.run([goldenWindow(0, 6), { ...torn, blocks }, goldenWindow(2, 6)]);
+    const labelCount = model.manifest.labels.length;
+    expect([...logits.subarray(labelCount, 2 * labelCount)]).toEqual(Array<number>(labelCount).fill(NaN));
+    expectGolden(logits.subarray(0, labelCount), [[0, 6]]);
+    expectGolden(logits.subarray(2 * labelCount), [[2, 6]]);
+    // Its stream is not built upon.
+    expect(engine.streamCount).toBe(2);
+    await runGolden(engine, [1, 7], [0, 7]);
+  });
+
   it('rejects a batch that it cannot run, and runs the next in the same thread, anew', async () => {
     const spawn = vi.fn(spawnEngineThread);
     const engine = await start({ spawn });

@@ -40,7 +40,7 @@ function open(settings: OverloadSettings = {}): void {
   overload = new Overload({
     ...settings,
     emotion: { takePressure: () => pressure, manifest: tinyManifest },
-    pipelines: { takePressure: () => ({ lagMs, busyShare: 0.1 }) },
+    pipelines: { pausedMs: 0, takePressure: () => ({ lagMs, busyShare: 0.1 }) },
     metrics,
     logger: silentLogger,
     clock: { nowMs: () => Date.now() },

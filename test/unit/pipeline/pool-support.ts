@@ -7,7 +7,7 @@ import type { Pace } from '../../../src/pipeline/pace.ts';
 import { mainThreadPipelines, type CallerPipelines, type OpenedCaller } from '../../../src/pipeline/pipelines.ts';
 import { createMediaCounts, createMediaLevels } from '../../../src/pipeline/media-counts.ts';
 import { PipelinePool, spawnPipelineThread, type PipelinePoolOptions } from '../../../src/pipeline/pool/pipeline-pool.ts';
-import type { CallerOutput } from '../../../src/pipeline/types.ts';
+import type { CallerOutput, FeatureBlock } from '../../../src/pipeline/types.ts';
 import type { RawRtp, TrackCodec, TrackInfo } from '../../../src/sfu/types.ts';
 import { writeRtp } from '../../../tools/audio/rtp-writer.ts';
 import { silentLogger } from '../../support/timeline.ts';
@@ -29,6 +29,7 @@ export class TestCaller {
   /** What happened last, and last to the counts. */
   readonly state = { error: null as unknown, completed: false, closed: 0 };
   readonly #subscription: Subscription;
+  readonly #copies = new Map<FeatureBlock, FeatureBlock>();
 
   constructor(pipelines: CallerPipelines, name: string, codec: TrackCodec = opus, pace?: Pace) {
     this.track = { callId: 'call', participantId: name, trackId: `track-${name}`, codec };
@@ -37,7 +38,7 @@ export class TestCaller {
     this.clock = clock;
     this.#subscription = this.packets.pipe(pipeline).subscribe({
       next: (output) => {
-        this.outputs.push(output);
+        this.outputs.push(this.#kept(output));
         this.placedMs.push(clock.wallMsOf(positionOf(output)));
       },
       error: (error: unknown) => (this.state.error = error),
@@ -47,6 +48,19 @@ export class TestCaller {
 
   send(packets: readonly RawRtp[]): void {
     for (const packet of packets) this.packets.next(packet);
+  }
+
+  /** With copies of blocks, whose memory is used again, the same for the same. */
+  #kept(output: CallerOutput): CallerOutput {
+    if (output.kind !== 'window') return output;
+    const blocks = output.window.blocks.map((block) => {
+      if (block === null) return null;
+      expect(block.intact ?? true).toBe(true);
+      const copy = this.#copies.get(block) ?? { features: block.features.slice(), mask: block.mask.slice() };
+      this.#copies.set(block, copy);
+      return copy;
+    });
+    return { kind: 'window', window: { ...output.window, blocks } };
   }
 
   giveUp(): void {
@@ -80,7 +94,8 @@ export async function openPool(options: Partial<PipelinePoolOptions> = {}): Prom
     workers.push(worker);
     return worker;
   };
-  const pool = new PipelinePool({ threads: 1, logger: silentLogger, ...options, spawn: keep });
+  // Tests send in a moment what takes seconds.
+  const pool = new PipelinePool({ threads: 1, spareMs: 100_000, logger: silentLogger, ...options, spawn: keep });
   await pool.started();
   const warm = pool.sizes.map((_, index) => new TestCaller(pool, `warm-${String(index)}`));
   for (const caller of warm) caller.send(goodPackets.slice(0, 1));

@@ -34,6 +34,25 @@ describe('a caller in a thread', () => {
     );
   });
 
+  it('keeps nothing of the memory that packets come in, here as in the main thread', async () => {
+    const { pool } = await startPool();
+    // With gaps, so that packets wait in the jitter buffer while the next ones are written over them.
+    const packets = broken(Array.from({ length: 12 }, (_, n) => ({ at: 30 + n * 7, fault: { kind: 'late' } })));
+    const expected = storyOf(await inThisThread(packets, 'p'));
+    for (const pipelines of [pool, mainThreadPipelines]) {
+      const caller = await openCaller(pipelines, 'p');
+      const memory = new Uint8Array(2000);
+      for (const { data, arrivalMs } of packets) {
+        memory.set(data);
+        caller.send([{ data: memory.subarray(0, data.length), arrivalMs }]);
+        memory.fill(0xff);
+      }
+      caller.packets.complete();
+      await untilClosed(caller);
+      expect(storyOf(caller)).toEqual(expected);
+    }
+  });
+
   it('shares blocks between its windows, as in the main thread', async () => {
     const { pool } = await startPool();
     const caller = await openCaller(pool, 'p');
