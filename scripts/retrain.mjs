@@ -52,7 +52,6 @@ if (data === undefined || work === undefined || out === undefined || version ===
 const features = join(work, 'features');
 const fresh = join(work, 'features-2');
 const demo = join(work, 'demo');
-const last = runFolder(recipes.length);
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
 const export_ = ['tools/features/main.ts', '--data', data, '--augment', augment, ...given('--noise', noise), ...given('--rooms', rooms)];
@@ -66,9 +65,13 @@ for (const [i, recipe] of recipes.entries()) {
   const run = ['training/train.py', '--data', heard, '--out', runFolder(number), '--epochs', epochsOf[i] ?? '', ...before, ...recipe];
   await step(`run-${number.toString()}`, python(run));
 }
-await step('export', python(['training/export.py', '--run', last, '--data', features, '--out', out, '--version', version]));
+// What ships is the mean of the last three.
+const soup = join(work, 'average');
+const averaged = [2, 1, 0].map((before) => runFolder(recipes.length - before));
+await step('average', python(['training/average.py', '--runs', ...averaged, '--data', fresh, '--out', soup]));
+await step('export', python(['training/export.py', '--run', soup, '--data', fresh, '--out', out, '--version', version]));
 await step('demo-features', ['tools/features/main.ts', '--data', 'assets/demo', '--independent', '--out', demo]);
-await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(last, 'final.pt')]));
+await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(soup, 'final.pt')]));
 console.error(`${out} holds the model. Now: npm test, npm run evaluate, and its MODEL_CARD.md`);
 
 /** @param {number} number */
