@@ -28,9 +28,9 @@ export function isAudioMimeType(mimeType: string): mimeType is AudioMimeType {
 /** The URI of the RFC 6464 audio-level header extension. */
 export const audioLevelUri = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
 
-/** What each call's Router offers. Discontinuous transmission stays off so that silence is heard, not inferred. */
+/** What each call's Router offers. Whether silence is sent is the sender's choice. */
 export const routerMediaCodecs: types.RouterRtpCodecCapability[] = [
-  { kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2, parameters: { useinbandfec: 1, usedtx: 0 } },
+  { kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2, parameters: { useinbandfec: 1 } },
   { kind: 'audio', mimeType: 'audio/PCMU', clockRate: 8_000, preferredPayloadType: 0 },
   { kind: 'audio', mimeType: 'audio/PCMA', clockRate: 8_000, preferredPayloadType: 8 },
   ...telephonySignals.map(({ mimeType, payloadType, clockRate }) => {

@@ -59,6 +59,11 @@ export class Sender {
     return [{ kind: 'rtp', data, arrivalMs: this.#position / samplesPerMs }];
   }
 
+  /** Sends nothing for so long: the next packet's timestamp says so, and its number does not. */
+  pause(sampleCount: number): void {
+    this.#position += sampleCount;
+  }
+
   /** Sends samples as they are, in chunks of 20 ms. */
   *samples(samples: Float32Array): Generator<Media> {
     for (let at = 0; at < samples.length; at += packetSamples) {

@@ -13,7 +13,18 @@ export interface Evaluation extends Summary {
   readonly model: string;
   readonly options: Pick<
     EvaluationOptions,
-    'corpus' | 'split' | 'fec' | 'concealment' | 'lossPercent' | 'burstPackets' | 'noiseDb' | 'independent' | 'warmUp' | 'seed' | 'limit'
+    | 'corpus'
+    | 'split'
+    | 'fec'
+    | 'dtx'
+    | 'concealment'
+    | 'lossPercent'
+    | 'burstPackets'
+    | 'noiseDb'
+    | 'independent'
+    | 'warmUp'
+    | 'seed'
+    | 'limit'
   > & {
     readonly codec: string;
     /** What noise was added; null for none. */
@@ -63,7 +74,7 @@ export async function evaluate(
   const noise = options.noiseFrom === null ? { source: whiteNoise, name: 'white' } : await recordedNoise(options.noiseFrom);
   const runs = new Runs(options, choice, noise.source, onProgress);
   const heard = await runs.main();
-  const { corpus, split, codec, fec, concealment, lossPercent, burstPackets, noiseDb, independent, warmUp, seed, limit } = options;
+  const { corpus, split, codec, fec, dtx, concealment, lossPercent, burstPackets, noiseDb, independent, warmUp, seed, limit } = options;
   return {
     model: modelOf(choice, options.foldsDir !== null),
     options: {
@@ -72,6 +83,7 @@ export async function evaluate(
         split,
         codec: codecText(codec),
         fec,
+        dtx,
         concealment,
         lossPercent,
         burstPackets,

@@ -20,7 +20,7 @@ export interface SentClip {
 /** What a {@link Line} needs to know. */
 export interface LineOptions extends Pick<
   EvaluationOptions,
-  'data' | 'codec' | 'fec' | 'lossPercent' | 'burstPackets' | 'noiseDb' | 'seed'
+  'data' | 'codec' | 'fec' | 'dtx' | 'lossPercent' | 'burstPackets' | 'noiseDb' | 'seed'
 > {
   /** Whether all clips play once, in an order of their own, before those that are to be scored. */
   readonly warmUp: boolean;
@@ -31,6 +31,8 @@ export interface LineOptions extends Pick<
 /** Pauses between clips as in a call: always longer than the 400 ms after which an utterance has ended. */
 export const callPauseMs = { least: 600, most: 1600 };
 const samplesPerMs = 16;
+/** An encoder's packet of no more bytes need not be sent: opus_encode's documentation. */
+const mostUnsentBytes = 2;
 
 /**
  * The media of one caller. Each clip is followed by a pause. Without a codec and noise, Opus clips go out as their own
@@ -72,10 +74,10 @@ export class Line {
 
   /** The caller's media in order. */
   async *media(): AsyncGenerator<Media> {
-    const { codec, data, fec, lossPercent, burstPackets, pauseMs } = this.#options;
+    const { codec, data, fec, dtx, lossPercent, burstPackets, pauseMs } = this.#options;
     const noise = this.#randomOf('noise');
     const sender = new Sender(this.wire, lossPercent > 0 ? burstLoss(lossPercent, this.#randomOf('loss'), burstPackets) : undefined);
-    const encoder = await openEncoder(codec, fec);
+    const encoder = await openEncoder(codec, { fec, dtx });
     try {
       for (const { clip, random, warmUp } of this.#order()) {
         const recording = await readRecording(join(data, clip.path));
@@ -85,7 +87,12 @@ export class Line {
         else {
           const samples = await this.#heard(await samplesOf(recording), pauseSamples, noise);
           if (encoder === null) yield* sender.samples(samples);
-          else for (const packet of encoder.encode(samples)) yield* sender.packet(packet);
+          else {
+            for (const packet of encoder.encode(samples)) {
+              if (dtx && packet.length <= mostUnsentBytes) sender.pause(packetSamples);
+              else yield* sender.packet(packet);
+            }
+          }
         }
       }
     } finally {
@@ -136,14 +143,14 @@ function* ownPackets(sender: Sender, recording: Extract<Recording, { kind: 'opus
   while (sender.positionSamples < end) yield* sender.packet(opusSilence);
 }
 
-async function openEncoder(codec: LineOptions['codec'], fec: boolean): Promise<PacketEncoder | null> {
+async function openEncoder(codec: LineOptions['codec'], how: Pick<LineOptions, 'fec' | 'dtx'>): Promise<PacketEncoder | null> {
   switch (codec.name) {
     case 'none':
       return null;
     case 'pcmu':
       return createPcmuEncoder();
     case 'opus':
-      return createOpusEncoder(codec.kbps, { fec });
+      return createOpusEncoder(codec.kbps, how);
   }
 }
 

@@ -23,6 +23,8 @@ export interface EvaluationOptions {
   readonly codec: Codec;
   /** Whether Opus is encoded with in-band FEC. */
   readonly fec: boolean;
+  /** Whether Opus leaves silence out (discontinuous transmission), but for an update each 400 ms. */
+  readonly dtx: boolean;
   /** What the receiver makes of lost packets. */
   readonly concealment: Concealment;
   /** Packets that the network loses, percent. */
@@ -54,6 +56,7 @@ export const usage = `Usage: npm run evaluate -- --corpus NAME --data DIR [optio
   --folds DIR        DIR/fold-0, fold-1, …: each model on the test speakers of its speakers.json, pooled
   --codec CODEC      none (default: Opus clips as their own packets, others as samples), pcmu, or opus:KBPS
   --fec              opus:KBPS with in-band FEC, for an expected loss of 10 %
+  --dtx              opus:KBPS without the packets of silence, but for an update each 400 ms
   --loss PERCENT     packets lost, in bursts
   --burst N          of N packets on average; 1 for independent losses; by default 3
   --concealment HOW  of lost packets: fec where there is any (default, as the server does), plc alone, or silence
@@ -72,7 +75,7 @@ const texts = {
   ...{ corpus: text, data: text, split: text, speakers: text, model: text, folds: text, codec: text, loss: text, burst: text },
   ...{ noise: text, 'noise-from': text, concealment: text, seed: text, limit: text, json: text },
 };
-const flags = { fec: flag, independent: flag, 'warm-up': flag, curves: flag, help: flag };
+const flags = { fec: flag, dtx: flag, independent: flag, 'warm-up': flag, curves: flag, help: flag };
 
 const splits = ['train', 'validation', 'test', 'all'] as const;
 
@@ -100,7 +103,9 @@ export function readOptions(args: readonly string[]): (EvaluationOptions & { rea
   }
   if (values['warm-up'] === true && values.curves === true) throw excludes('--warm-up', '--curves', 'they hold its figures too');
   const codec = readCodec(values.codec ?? 'none');
-  if (values.fec === true && codec.name !== 'opus') throw expected('--codec', 'opus:KBPS with --fec', values.codec);
+  for (const name of ['fec', 'dtx'] as const) {
+    if (values[name] === true && codec.name !== 'opus') throw expected('--codec', `opus:KBPS with --${name}`, values.codec);
+  }
   const concealment = concealments.find((name) => name === (values.concealment ?? 'fec'));
   if (concealment === undefined) throw expected('--concealment', concealments.join(', '), values.concealment);
   return {
@@ -112,6 +117,7 @@ export function readOptions(args: readonly string[]): (EvaluationOptions & { rea
     foldsDir: values.folds ?? null,
     codec,
     fec: values.fec === true,
+    dtx: values.dtx === true,
     concealment,
     lossPercent: number('--loss', values.loss ?? '0', 0, 90),
     burstPackets: number('--burst', values.burst ?? '3', 1, 100),

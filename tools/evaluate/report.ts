@@ -36,7 +36,7 @@ function heading(evaluation: Evaluation): string[] {
   const noise = options.noiseDb === null ? 'none' : `${options.noiseDb} dB ${options.noise ?? ''}`;
   const lines = [
     `${model} on ${options.corpus}, split ${options.split}: ${clips} clips of ${speakers.length} speakers, ${callers}${warm}`,
-    `codec ${options.codec}${options.fec ? ' with FEC' : ''}, loss ${options.lossPercent} % in bursts of ${options.burstPackets} (${options.concealment}), noise ${noise}, seed ${options.seed}; ${windows} windows scored`,
+    `codec ${options.codec}${options.fec ? ' with FEC' : ''}${options.dtx ? ' with DTX' : ''}, loss ${options.lossPercent} % in bursts of ${options.burstPackets} (${options.concealment}), noise ${noise}, seed ${options.seed}; ${windows} windows scored`,
   ];
   const omitted = Object.entries(leftOut.corpusLabels).map(([label, count]) => `${label} (${count} clips)`);
   if (omitted.length > 0) lines.push(`left out, for the model has no such label: ${omitted.join(', ')}`);

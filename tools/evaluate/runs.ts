@@ -77,7 +77,7 @@ export class Runs {
   }
 
   async #run(name: string, manner: Partial<Manner>): Promise<Heard[]> {
-    const { data, codec, fec, concealment, lossPercent, burstPackets, noiseDb, independent } = this.#options;
+    const { data, codec, fec, dtx, concealment, lossPercent, burstPackets, noiseDb, independent } = this.#options;
     const defaults: Manner = {
       seed: this.#options.seed,
       warmUp: this.#options.warmUp,
@@ -90,7 +90,7 @@ export class Runs {
     let done = 0;
     const heard: Heard[] = [];
     for (const { part, calls } of played) {
-      const line = { data, codec, fec, concealment, lossPercent, burstPackets, noiseDb, ...how };
+      const line = { data, codec, fec, dtx, concealment, lossPercent, burstPackets, noiseDb, ...how };
       const kept = this.#choice.labels.map((label) => part.manifest.labels.indexOf(label));
       const ofPart = await hear({ ...line, modelDir: part.dir, calls, noise: this.#noise, kept }, () => {
         this.#onProgress(++done, all, name);

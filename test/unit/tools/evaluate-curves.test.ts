@@ -21,6 +21,7 @@ const line = {
   data: demo,
   codec: { name: 'none' },
   fec: false,
+  dtx: false,
   concealment: 'fec',
   lossPercent: 0,
   burstPackets: 3,

@@ -20,6 +20,7 @@ const plain: EvaluationOptions = {
     split: 'all',
     codec: { name: 'none' },
     fec: false,
+    dtx: false,
     concealment: 'fec',
     lossPercent: 0,
     burstPackets: 3,

@@ -28,6 +28,7 @@ const plain: EvaluationOptions = {
     split: 'all',
     codec: { name: 'none' },
     fec: false,
+    dtx: false,
     concealment: 'fec',
     lossPercent: 0,
     burstPackets: 3,
@@ -272,7 +273,7 @@ describe('readOptions', () => {
 
   it('reads all of them', () => {
     const all =
-      '--split test --codec opus:16 --fec --concealment plc --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
+      '--split test --codec opus:16 --fec --dtx --concealment plc --loss 10 --noise=-5 --noise-from n --independent --seed 7 --limit 9 --json j --speakers b,a,b --model m';
     expect(readOptions([...needed, ...all.split(' ')])).toEqual({
       ...{
         corpus: 'crema-d',
@@ -285,7 +286,7 @@ describe('readOptions', () => {
         noiseFrom: 'n',
       },
       ...{ independent: true, seed: 7, limit: 9, json: 'j', speakers: ['b', 'a'], modelDir: 'm' },
-      ...{ foldsDir: null, warmUp: false, curves: false, fec: true, concealment: 'plc' },
+      ...{ foldsDir: null, warmUp: false, curves: false, fec: true, dtx: true, concealment: 'plc' },
     });
     expect(readOptions([...needed, '--folds', 'f', '--curves'])).toMatchObject({ foldsDir: 'f', curves: true, modelDir: shippedModelDir });
     expect(readOptions([...needed, '--warm-up'])).toMatchObject({ warmUp: true });
@@ -310,6 +311,7 @@ describe('readOptions', () => {
     [[...needed, '--independent', '--warm-up'], 'Expected --independent without --warm-up'],
     [[...needed, '--warm-up', '--curves'], 'Expected --warm-up without --curves'],
     [[...needed, '--fec'], '--codec to be opus:KBPS with --fec, got none'],
+    [[...needed, '--codec', 'pcmu', '--dtx'], '--codec to be opus:KBPS with --dtx, got `pcmu`'],
     [[...needed, '--concealment', 'magic'], '--concealment to be fec, plc, silence, got `magic`'],
     [[...needed, '--speakers', ' '], '--speakers to be a,b,c'],
     [['--corpus', 'ravdess'], '--data to be the folder of the corpus, got none'],
