@@ -95,7 +95,7 @@ async function startAll(count: number, start: () => Promise<Engine>): Promise<re
 /** Scores two windows twice, as of two callers who go on; closes the engine and throws where the logits mean nothing. */
 async function warmUp(engine: Engine, { manifest, paths }: LoadedModel): Promise<void> {
   const { windowFrames, contextFrames, hopFrames, melBands, mfccCount, labels } = manifest;
-  const block: FeatureBlock = { features: new Float32Array(hopFrames * (melBands + mfccCount)), mask: new Float32Array(hopFrames).fill(1) };
+  const block: FeatureBlock = { features: new Int16Array(hopFrames * (melBands + mfccCount)), mask: new Float32Array(hopFrames).fill(1) };
   const blocks = Array<FeatureBlock>(Math.ceil((contextFrames + windowFrames) / hopFrames)).fill(block);
   const trackIds = ['warm-up-1', 'warm-up-2'];
   try {

@@ -1,5 +1,5 @@
 // What a thread must be sent so that its streams reach a window: the frames that it has not had, and no more.
-import type { FeatureBlock } from '../pipeline/types.ts';
+import { featureSteps, type FeatureBlock } from '../pipeline/types.ts';
 import type { StreamShape } from './session.ts';
 import type { StreamBatch, StreamItem } from './streams.ts';
 import type { EngineWindow } from './types.ts';
@@ -73,7 +73,11 @@ export function copyBlocks(blocks: Blocks, hopFrames: number, features: Float32A
   const featureCount = features.length / mask.length;
   for (const [index, block] of blocks.entries()) {
     if (block === null) continue;
-    features.set(block.features, index * hopFrames * featureCount);
+    const size = hopFrames * featureCount;
+    if (block.features.length !== size)
+      throw new Error(`Expected a block of ${String(size)} features, got ${String(block.features.length)}`);
+    const from = index * size;
+    for (let i = 0; i < size; i++) features[from + i] = (block.features[i] ?? 0) / featureSteps;
     mask.set(block.mask, index * hopFrames);
   }
 }

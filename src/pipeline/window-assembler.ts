@@ -5,7 +5,18 @@ import { featureCount } from './mel.ts';
 import { Normalizer } from './normalizer.ts';
 import { fullPace, type PaceReading } from './pace.ts';
 import type { DetectedSpeech } from './speech-detector.ts';
-import type { BlockSource, FeatureBlock, FeatureFrame, FeatureWindow, FrontEndSpec, PipelineOutput } from './types.ts';
+import {
+  featureSteps,
+  type BlockSource,
+  type FeatureBlock,
+  type FeatureFrame,
+  type FeatureWindow,
+  type FrontEndSpec,
+  type PipelineOutput,
+} from './types.ts';
+
+/** Of the frame at hand. */
+const normalized = new Float32Array(featureCount);
 
 /** The track that a window belongs to. */
 export type Track = FeatureWindow['track'];
@@ -107,7 +118,9 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     const { hopFrames } = this.#spec;
     const { features, mask } = (this.#open ??= this.#source.take());
     const row = frame.index % hopFrames;
-    this.#normalizer.normalize(frame.logMel, frame.mfcc, features, row * featureCount);
+    this.#normalizer.normalize(frame.logMel, frame.mfcc, normalized);
+    const from = row * featureCount;
+    for (let i = 0; i < featureCount; i++) features[from + i] = Math.round(featureSteps * (normalized[i] ?? 0));
     mask[row] = 1;
   }
 
@@ -134,5 +147,5 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
 
 /** Blocks in memory of their own, collected as garbage. */
 function newBlocks(hopFrames: number): BlockSource {
-  return { take: () => ({ features: new Float32Array(hopFrames * featureCount), mask: new Float32Array(hopFrames) }) };
+  return { take: () => ({ features: new Int16Array(hopFrames * featureCount), mask: new Float32Array(hopFrames) }) };
 }

@@ -3,11 +3,11 @@ import { featureCount } from '../mel.ts';
 import { hopSamples } from '../feature-extractor.ts';
 import { sampleRateHz, type BlockSource, type FeatureBlock, type FrontEndSpec } from '../types.ts';
 
-/** How a ring lies in its memory: the number of the block in each place (Int32), then the places, features before mask. */
+/** How a ring lies in its memory: the number of the block in each place (Int32), then the places, mask before features. */
 interface Layout {
   readonly places: number;
   readonly hopFrames: number;
-  readonly blockFloats: number;
+  readonly blockBytes: number;
 }
 
 /**
@@ -18,7 +18,7 @@ interface Layout {
 export function createRingMemory({ windowFrames, contextFrames, hopFrames }: FrontEndSpec, spareMs: number): SharedArrayBuffer {
   const spareFrames = (spareMs * sampleRateHz) / 1000 / hopSamples;
   const places = Math.ceil((contextFrames + windowFrames) / hopFrames) + Math.ceil(spareFrames / hopFrames);
-  return new SharedArrayBuffer(places * placeBytes(hopFrames));
+  return new SharedArrayBuffer(places * (Int32Array.BYTES_PER_ELEMENT + blockBytesOf(hopFrames)));
 }
 
 /** The writer's side: hands out one place after another. */
@@ -56,7 +56,7 @@ export class BlockRing implements BlockSource {
 }
 
 class WrittenBlock implements FeatureBlock {
-  readonly features: Float32Array;
+  readonly features: Int16Array;
   readonly mask: Float32Array;
   number = 0;
 
@@ -92,7 +92,7 @@ export class BlockReader {
 }
 
 class RingBlock implements FeatureBlock {
-  readonly features: Float32Array;
+  readonly features: Int16Array;
   readonly mask: Float32Array;
   readonly number: number;
   readonly #numbers: Int32Array;
@@ -112,19 +112,17 @@ class RingBlock implements FeatureBlock {
 }
 
 function layoutOf(hopFrames: number, memory: SharedArrayBuffer): Layout {
-  return { places: memory.byteLength / placeBytes(hopFrames), hopFrames, blockFloats: blockFloatsOf(hopFrames) };
+  const blockBytes = blockBytesOf(hopFrames);
+  return { places: memory.byteLength / (Int32Array.BYTES_PER_ELEMENT + blockBytes), hopFrames, blockBytes };
 }
 
-function blockFloatsOf(hopFrames: number): number {
-  return hopFrames * (featureCount + 1);
+/** In whole floats, so that each mask begins at one. */
+function blockBytesOf(hopFrames: number): number {
+  const { BYTES_PER_ELEMENT: floatBytes } = Float32Array;
+  return floatBytes * (hopFrames + Math.ceil((hopFrames * featureCount * Int16Array.BYTES_PER_ELEMENT) / floatBytes));
 }
 
-function placeBytes(hopFrames: number): number {
-  return (1 + blockFloatsOf(hopFrames)) * Float32Array.BYTES_PER_ELEMENT;
-}
-
-function viewsOf({ places, hopFrames, blockFloats }: Layout, memory: SharedArrayBuffer, place: number): FeatureBlock {
-  const start = (places + place * blockFloats) * Float32Array.BYTES_PER_ELEMENT;
-  const features = new Float32Array(memory, start, hopFrames * featureCount);
-  return { features, mask: new Float32Array(memory, start + features.byteLength, hopFrames) };
+function viewsOf({ places, hopFrames, blockBytes }: Layout, memory: SharedArrayBuffer, place: number): FeatureBlock {
+  const mask = new Float32Array(memory, places * Int32Array.BYTES_PER_ELEMENT + place * blockBytes, hopFrames);
+  return { mask, features: new Int16Array(memory, mask.byteOffset + mask.byteLength, hopFrames * featureCount) };
 }

@@ -180,7 +180,7 @@ describe('Batcher', () => {
     expect(errors).toHaveLength(1);
   });
 
-  const odd = { features: new Float32Array(5), mask: new Float32Array(25) };
+  const odd = { features: new Int16Array(5), mask: new Float32Array(25) };
   it.each([
     ['too few blocks', { blocks: featureWindow().blocks.slice(1) }, /got 4 blocks of 25 frames/],
     ['a block of another size', { blocks: [null, null, null, null, odd] }, /got a block of 5 features and a mask of 25/],

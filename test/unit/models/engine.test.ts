@@ -120,7 +120,7 @@ describe('the CPU engine', () => {
     await runGolden(engine, [0, 5], [1, 5]);
     const twice = [goldenWindow(0, 6), goldenWindow(1, 6), goldenWindow(0, 7)];
     await expect(engine.run(twice)).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED', retryable: true });
-    const long = { features: new Float32Array(99_999), mask: new Float32Array(25) };
+    const long = { features: new Int16Array(99_999), mask: new Float32Array(25) };
     await expect(engine.run([{ ...goldenWindow(2, 6), blocks: [long] }])).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
     expect(engine.streamCount).toBe(0);
     await runGolden(engine, [0, 8], [1, 7], [2, 7]);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { EngineWindow } from '../../../src/models/types.ts';
-import type { FeatureBlock } from '../../../src/pipeline/types.ts';
+import { featureSteps, type FeatureBlock } from '../../../src/pipeline/types.ts';
 import { tinyManifest, tinyModelDir } from './support.ts';
 
 interface Golden {
@@ -28,7 +28,7 @@ export const goldenCount = golden.ends.length;
 const blocksOf = golden.silent.map((spans, caller) => {
   const heard = (frame: number): boolean => !spans.some(([first, last]) => frame >= first && frame < last);
   return Array.from({ length: golden.frames / hopFrames }, (_, hop): FeatureBlock | null => {
-    const features = new Float32Array(hopFrames * featureCount);
+    const features = new Int16Array(hopFrames * featureCount);
     const mask = new Float32Array(hopFrames);
     for (let row = 0; row < hopFrames; row += 1) {
       const frame = hop * hopFrames + row;
@@ -36,7 +36,7 @@ const blocksOf = golden.silent.map((spans, caller) => {
       mask[row] = 1;
       const first = (caller * golden.frames + frame) * featureCount;
       features.set(
-        Array.from({ length: featureCount }, (__, i) => noise(first + i)),
+        Array.from({ length: featureCount }, (__, i) => featureSteps * noise(first + i)),
         row * featureCount,
       );
     }
@@ -65,5 +65,5 @@ export function expectGolden(logits: Float32Array, windows: readonly (readonly [
 
 /** The same values as in make.py. */
 function noise(index: number): number {
-  return (((index * 7919) % 1009) - 504) / 252;
+  return (((index * 7919) % 1009) - 504) / 256;
 }

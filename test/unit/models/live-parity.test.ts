@@ -74,12 +74,12 @@ describe('the exported networks', () => {
     const lead = count * hopFrames - frameCount;
     return Array.from({ length: batch }, (_, row): EngineWindow => {
       const blocks = Array.from({ length: count }, (__, at): FeatureBlock => {
-        const block = { features: new Float32Array(hopFrames * featureCount), mask: new Float32Array(hopFrames) };
+        const block = { features: new Int16Array(hopFrames * featureCount), mask: new Float32Array(hopFrames) };
         const first = Math.max(0, at * hopFrames - lead);
         const from = row * frameCount + first;
         const to = row * frameCount + (at + 1) * hopFrames - lead;
         const offset = hopFrames - (to - from);
-        block.features.set(features.subarray(from * featureCount, to * featureCount), offset * featureCount);
+        block.features.set(steps.subarray(from * featureCount, to * featureCount), offset * featureCount);
         block.mask.set(mask.subarray(from, to), offset);
         return block;
       });

@@ -102,7 +102,7 @@ describe('StreamFeed', () => {
   });
 
   it('begins anew where an utterance begins in the hop after the last one sent: the stream holds the one before', () => {
-    const block = { features: new Float32Array(25 * 104), mask: new Float32Array(25) };
+    const block = { features: new Int16Array(25 * 104), mask: new Float32Array(25) };
     const item = (endFrame: number, heard: number) => {
       const blocks = [...Array<null>(5 - heard).fill(null), ...Array<typeof block>(heard).fill(block)];
       const { frames, fresh } = feed.pack([{ trackId: 'a', endFrame, blocks }]).items[0]!;

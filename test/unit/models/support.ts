@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { UndertoneError } from '../../../src/errors.ts';
-import type { EngineThreadData } from '../../../src/models/engine-worker.ts';
+import type { SessionOptions } from '../../../src/models/open-session.ts';
 import { streamShape, type LoadedModel } from '../../../src/models/manifest.ts';
 import type { Engine, EngineWindow, ModelManifest } from '../../../src/models/types.ts';
 import type { FeatureBlock, FeatureWindow } from '../../../src/pipeline/types.ts';
@@ -26,7 +26,7 @@ export function track(trackId: string, callId = 'call'): FeatureWindow['track'] 
 }
 
 /** What an inference thread on the CPU is started with for a model. */
-export function threadOf({ manifest, paths }: LoadedModel): EngineThreadData & { readonly runtime: 'onnxruntime' } {
+export function threadOf({ manifest, paths }: LoadedModel): SessionOptions & { readonly runtime: 'onnxruntime' } {
   const networks = { trunkPath: paths.trunk, headPath: paths.head, shape: streamShape(manifest) };
   return { runtime: 'onnxruntime', ...networks, executionProviders: ['cpu'], intraOpNumThreads: 1 };
 }
@@ -43,12 +43,16 @@ export interface WindowOptions {
   readonly value?: number;
 }
 
+/** Stands for NaN, which a block cannot hold. */
+const noNumber = -32_768;
+const stepsPerValue = 100;
+
 export function featureWindow(options: WindowOptions = {}): FeatureWindow {
   const { trackId = 'a', callId = 'call', hop = 1, hopFactor = 1, arrivalMs = 0, value = 0 } = options;
   const { windowFrames: frameCount, contextFrames, hopFrames, melBands, mfccCount } = tinyManifest;
   const featureCount = melBands + mfccCount;
   const block: FeatureBlock = {
-    features: new Float32Array(hopFrames * featureCount).fill(value),
+    features: new Int16Array(hopFrames * featureCount).fill(Number.isNaN(value) ? noNumber : value * stepsPerValue),
     mask: new Float32Array(hopFrames).fill(1),
   };
   return {
@@ -121,7 +125,10 @@ export class FakeEngine implements Engine {
 
 /** The value of each window of a batch, as {@link featureWindow} was given it. */
 export function valuesOf(batch: readonly EngineWindow[] = []): number[] {
-  return batch.map(({ blocks }) => blocks.at(-1)?.features[0] ?? NaN);
+  return batch.map(({ blocks }) => {
+    const value = blocks.at(-1)?.features[0] ?? noNumber;
+    return value === noNumber ? NaN : value / stepsPerValue;
+  });
 }
 
 /** Lets every promise callback that is due run; no timer. */

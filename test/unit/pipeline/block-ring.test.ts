@@ -47,11 +47,11 @@ describe('a ring of blocks', () => {
 
   it('holds no more than its places, of a few hundred bytes each a frame', () => {
     const { memory } = setUp(9);
-    expect(memory.byteLength).toBe((blocksOfWindow + 9) * (spec.hopFrames * (featureCount + 1) + 1) * 4);
+    expect(memory.byteLength).toBe((blocksOfWindow + 9) * (4 + spec.hopFrames * (2 * featureCount + 4)));
   });
 
   it('knows its own blocks', () => {
     const { ring } = setUp(1);
-    expect(() => ring.numberOf({ features: new Float32Array(1), mask: new Float32Array(1) })).toThrow('a block of a ring');
+    expect(() => ring.numberOf({ features: new Int16Array(1), mask: new Float32Array(1) })).toThrow('a block of a ring');
   });
 });
