@@ -88,7 +88,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const modelDir = isAbsolute(model.dir) ? model.dir : join(projectDir, model.dir);
     const { engine, threads, precision } = model;
     const scoring = { batching, smoothing, lateMs, logger, metrics };
-    const emotion = await EmotionService.open({ modelDir, engine, threads, precision, ...scoring });
+    const emotion = await EmotionService.open({ modelDir, engine, threads, precision, bell: pipelines.bell, ...scoring });
     closers.push(() => emotion.close());
     await pipelines.started();
 

@@ -15,7 +15,7 @@ export function cpuSession({ manifest, paths, intraOpNumThreads }: EngineContext
 export const cpuEngine: EngineEntry = {
   name: 'cpu',
   /** Starts an inference thread on the CPU. Rejects as {@link ThreadEngine.start} does. */
-  create: (context) => ThreadEngine.start({ name: 'cpu', thread: servingSession(context), logger: context.logger }),
+  create: (context) => ThreadEngine.start({ name: 'cpu', thread: servingSession(context), logger: context.logger, bell: context.bell }),
 };
 
 /** With the head in 8-bit integers, where that is wanted and the model has one. */

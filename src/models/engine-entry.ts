@@ -19,6 +19,8 @@ export interface EngineContext extends LoadedModel {
   /** Whether configuration asks for this engine and no other. */
   readonly pinned: boolean;
   readonly logger: Logger;
+  /** As {@link ThreadEngineOptions.bell}. */
+  readonly bell?: SharedArrayBuffer | undefined;
 }
 
 /** A kind of engine. All of its calls reject with UT_ENGINE_UNAVAILABLE where this machine cannot run it. */

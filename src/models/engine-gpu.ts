@@ -104,7 +104,8 @@ function entryOf(kind: GpuKind): EngineEntry {
       const times = `${candidateMs.toFixed(1)} ms, the CPU ${referenceMs.toFixed(1)} ms`;
       throw unavailable(`Expected a batch of ${String(batch)} to take no longer than on the CPU, got ${times}`);
     },
-    create: (context) => ThreadEngine.start({ name, thread: kind.session(context), logger: context.logger, startTimeoutMs }),
+    create: (context) =>
+      ThreadEngine.start({ name, thread: kind.session(context), logger: context.logger, bell: context.bell, startTimeoutMs }),
   };
 }
 

@@ -4,6 +4,7 @@ import { messageOf, UndertoneError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { threadLimits } from '../thread-limits.ts';
 import type { EngineReply, EngineRequest, EngineThreadData } from './engine-worker.ts';
+import type { SessionOptions } from './open-session.ts';
 import { StreamFeed, type PackedBatch } from './stream-feed.ts';
 import type { Engine, EngineWindow } from './types.ts';
 
@@ -11,7 +12,9 @@ import type { Engine, EngineWindow } from './types.ts';
 export interface ThreadEngineOptions {
   /** The engine's name in logs and errors. */
   readonly name: string;
-  readonly thread: EngineThreadData;
+  readonly thread: SessionOptions;
+  /** Rung with each answer: wakes a thread that sleeps while packets gather, see packet-pause.ts. @default none */
+  readonly bell?: SharedArrayBuffer | undefined;
   readonly logger: Logger;
   /** A run that takes longer counts as a dead thread. @default 10000 */
   readonly runTimeoutMs?: number;
@@ -55,7 +58,7 @@ const closeTimeoutMs = 2000;
  */
 export class ThreadEngine implements Engine {
   readonly name: string;
-  readonly #options: Required<ThreadEngineOptions>;
+  readonly #options: ThreadEngineOptions & typeof defaults;
   readonly #feed: StreamFeed;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | null = null;
@@ -150,7 +153,7 @@ export class ThreadEngine implements Engine {
 
   #start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const worker = this.#options.spawn(this.#options.thread);
+      const worker = this.#options.spawn({ session: this.#options.thread, bell: this.#options.bell });
       this.#worker = worker;
       const fail = (code: 'UT_ENGINE_UNAVAILABLE' | 'UT_MODEL_INVALID', message: string, cause?: unknown): void => {
         clearTimeout(timer);

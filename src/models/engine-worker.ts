@@ -2,13 +2,18 @@
 /// <reference lib="es2024.arraybuffer" />
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf, UndertoneError } from '../errors.ts';
+import { ringBell } from '../pipeline/pool/packet-pause.ts';
 import { checkSession } from './check-session.ts';
 import { openSession, type SessionOptions } from './open-session.ts';
 import { Streams } from './streams.ts';
 import type { PackedBatch } from './stream-feed.ts';
 
 /** What the thread is started with. */
-export type EngineThreadData = SessionOptions;
+export interface EngineThreadData {
+  readonly session: SessionOptions;
+  /** Rung with each answer, where there is one. */
+  readonly bell: SharedArrayBuffer | undefined;
+}
 
 /** Messages to the thread, handled in order. The arrays of `run` are transferred. */
 export type EngineRequest =
@@ -36,16 +41,18 @@ try {
   port.close();
 }
 
-async function serve(data: EngineThreadData): Promise<void> {
-  const session = await openSession(data);
-  await checkSession(session, data.shape);
-  const streams = new Streams(session, data.shape);
+async function serve({ session: options, bell: memory }: EngineThreadData): Promise<void> {
+  const session = await openSession(options);
+  await checkSession(session, options.shape);
+  const streams = new Streams(session, options.shape);
+  const bell = memory === undefined ? null : new Int32Array(memory);
   // One after another, and in the order in which they came, also should a session ever give up its thread.
   let last: Promise<void> = Promise.resolve();
   port?.on('message', (request: EngineRequest) => {
     last = last.then(async () => {
       if (request.kind === 'run') {
         await answer(streams, request);
+        if (bell !== null) ringBell(bell);
       } else if (request.kind === 'release') {
         streams.release(request.trackId);
       } else {

@@ -25,6 +25,8 @@ export interface LoadEngineOptions {
   readonly precision?: EngineContext['precision'];
   /** Windows in a full batch: what an engine on a GPU is measured with. @default 8 */
   readonly maxBatch?: number;
+  /** As {@link ThreadEngineOptions.bell}. */
+  readonly bell?: SharedArrayBuffer | undefined;
   /** The engines to choose from, best first. @default every engine there is */
   readonly table?: readonly EngineEntry[];
 }
@@ -48,12 +50,13 @@ export async function loadEngines(options: LoadEngineOptions): Promise<readonly 
     intraOpNumThreads = 1,
     precision = 'int8',
     maxBatch = 8,
+    bell,
     table = engineTable,
   } = options;
   if (!(threads >= 1)) throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`threads\` to be at least 1, got \`${String(threads)}\``);
   const pinned = name !== 'auto';
   const candidates = table.filter((entry) => !pinned || entry.name === name);
-  const context: EngineContext = { ...model, intraOpNumThreads, precision, maxBatch, pinned, logger };
+  const context: EngineContext = { ...model, intraOpNumThreads, precision, maxBatch, pinned, logger, bell };
   const reasons: string[] = [];
   for (const entry of candidates) {
     try {

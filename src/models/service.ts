@@ -36,6 +36,8 @@ export interface EmotionServiceOptions extends CommonOptions {
   readonly engine?: EngineName;
   /** Engine sessions, each in a thread of its own. @default 1 */
   readonly threads?: number;
+  /** As {@link ThreadEngineOptions.bell}. */
+  readonly bell?: SharedArrayBuffer | undefined;
   /** Threads that one session may use within an operator. @default 1 */
   readonly intraOpNumThreads?: number;
   /** What the CPU engine runs the head in. @default 'int8' */
@@ -121,11 +123,11 @@ export class EmotionService {
 
   /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
-    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int8', ...common } = options;
+    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int8', bell, ...common } = options;
     const model = await loadManifest(modelDir);
     const maxBatch = options.batching?.maxBatch;
     const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };
-    const engines = await loadEngines({ model, name, precision, ...sizes, logger: options.logger });
+    const engines = await loadEngines({ model, name, precision, bell, ...sizes, logger: options.logger });
     return new EmotionService({ ...common, model, engines });
   }
 

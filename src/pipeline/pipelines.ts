@@ -56,6 +56,8 @@ export interface CallerPipelines {
   open(options: CallerOptions): OpenedCaller;
   /** How long this thread has slept on purpose since the beginning, so that packets gather, ms; Node counts it as work. */
   readonly pausedMs: number;
+  /** Ends such a sleep, see packet-pause.ts; undefined where there is none. */
+  readonly bell: SharedArrayBuffer | undefined;
   /** Reads how their threads keep up, since the last reading; nothing where they run in this one. */
   takePressure(): PipelinePressure;
   /** Completes what is still open and frees everything. Safe to call twice. */
@@ -86,6 +88,7 @@ export function createPipelines({ workers, gatherMs, logger, metrics }: Pipeline
 export const mainThreadPipelines: CallerPipelines = {
   ready: true,
   pausedMs: 0,
+  bell: undefined,
   started: () => Promise.resolve(),
   open: ({ track, opusDecoder, onClosed, ...options }) => {
     const makeDecoder = decoderFactory(track.codec, { opusDecoder });

@@ -96,6 +96,10 @@ export class PipelinePool implements CallerPipelines {
     return this.#pause.pausedMs;
   }
 
+  get bell(): SharedArrayBuffer {
+    return this.#pause.bell;
+  }
+
   get ready(): boolean {
     return !this.#closed && this.#lanes.some((lane) => lane.ready);
   }

@@ -67,6 +67,21 @@ describe('the CPU engine', () => {
     await Promise.all(Array.from({ length: 60 }, (_, n) => runGolden(engine, [n % goldenCallers, Math.floor(n / goldenCallers)])));
   });
 
+  it('rings the bell with each answer, be it an error', async () => {
+    const memory = new SharedArrayBuffer(4);
+    const bell = new Int32Array(memory);
+    const engine = await start({ bell: memory });
+    expect(bell[0]).toBe(0);
+    await runGolden(engine, [0, 5]);
+    await vi.waitFor(() => {
+      expect(Atomics.exchange(bell, 0, 0)).toBe(1);
+    });
+    await expect(engine.run([goldenWindow(0, 6), goldenWindow(0, 7)])).rejects.toMatchObject({ code: 'UT_ENGINE_FAILED' });
+    await vi.waitFor(() => {
+      expect(bell[0]).toBe(1);
+    });
+  });
+
   it('sends its thread what is new, and leaves the blocks as they are', async () => {
     const requests: EngineRequest[] = [];
     const engine = await start({
