@@ -22,7 +22,7 @@ const auth = z.strictObject({
 });
 
 const media = z.strictObject({
-  workers: z.int().min(0).max(256).default(0).describe('mediasoup workers; 0 means one a core.'),
+  workers: z.int().min(0).max(256).default(0).describe('mediasoup workers; 0 means one for every two cores.'),
   listenIp: z.ipv4().or(z.ipv6()).default('127.0.0.1').describe('Address on which media is received.'),
   announcedAddress: z.string().min(1).optional().describe('Address that callers are told, where it differs from listenIp (NAT).'),
   port: port.default(0).describe('UDP and TCP port of the first worker, the next ones count up; 0 lets the system choose.'),

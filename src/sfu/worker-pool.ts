@@ -9,7 +9,7 @@ import { mediaFailed } from './media-error.ts';
 
 /** How many workers run, and where they listen. */
 export interface WorkerPoolOptions {
-  /** mediasoup workers, one core each. @default the number of cores */
+  /** mediasoup workers, each of which uses one core at most. @default one for every two cores, at least one */
   readonly workerCount?: number;
   /** Path of the worker binary. @default mediasoup's own */
   readonly workerBin?: string;
@@ -65,7 +65,7 @@ export class WorkerPool {
 
   /** Starts every worker. @throws UndertoneError UT_MEDIA_FAILED if one cannot start, after closing the others. */
   static async create(options: WorkerPoolOptions = {}): Promise<WorkerPool> {
-    const workerCount = options.workerCount ?? availableParallelism();
+    const workerCount = options.workerCount ?? defaultWorkerCount();
     if (!Number.isInteger(workerCount) || workerCount < 1) {
       throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`workerCount\` to be a positive integer, got \`${String(workerCount)}\``);
     }
@@ -225,4 +225,9 @@ function neverStarted(): Promise<MediaWorker> {
   );
   rejected.catch(() => undefined);
   return rejected;
+}
+
+/** One for every two cores: the other stages need cores as well, and of fewer workers each hands more packets over at once. */
+function defaultWorkerCount(): number {
+  return Math.max(1, Math.floor(availableParallelism() / 2));
 }

@@ -1,4 +1,5 @@
 // Media workers that are killed for real: their calls end with an event, others go on, and new ones work at once.
+import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../../src/sfu/worker-pool.ts';
 import { startServer, token, workers } from './support.ts';
@@ -89,6 +90,14 @@ describe('WorkerPool', () => {
     expect(pool.ready).toBe(false);
     expect(pids.map(runs)).toEqual([false, false]);
     await expect(pool.acquire()).rejects.toMatchObject({ code: 'UT_MEDIA_FAILED' });
+  });
+
+  it('leaves half of the cores to the other stages', async () => {
+    const { workerCount: _, ...rest } = workers(1);
+    const pool = await WorkerPool.create(rest);
+    closing.push(() => pool.close());
+    await pool.acquire();
+    expect(pool.pids).toHaveLength(Math.max(1, Math.floor(availableParallelism() / 2)));
   });
 
   it('replaces a worker again and again', async () => {
