@@ -1,8 +1,8 @@
 // The inference thread: the streams of its tracks over one session, which answers batches one after another.
 /// <reference lib="es2024.arraybuffer" />
 import { parentPort, workerData } from 'node:worker_threads';
+import { ringBell } from '../bell.ts';
 import { messageOf, UndertoneError } from '../errors.ts';
-import { ringBell } from '../pipeline/pool/packet-pause.ts';
 import { checkSession } from './check-session.ts';
 import { openSession, type SessionOptions } from './open-session.ts';
 import { Streams } from './streams.ts';

@@ -74,8 +74,9 @@ export function copyBlocks(blocks: Blocks, hopFrames: number, features: Float32A
   for (const [index, block] of blocks.entries()) {
     if (block === null) continue;
     const size = hopFrames * featureCount;
-    if (block.features.length !== size)
+    if (block.features.length !== size) {
       throw new Error(`Expected a block of ${String(size)} features, got ${String(block.features.length)}`);
+    }
     const from = index * size;
     for (let i = 0; i < size; i++) features[from + i] = (block.features[i] ?? 0) / featureSteps;
     mask.set(block.mask, index * hopFrames);

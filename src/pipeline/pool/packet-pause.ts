@@ -23,7 +23,7 @@ const leastPauseMs = 0.25;
  * what the threads have to say.
  */
 export class PacketPause {
-  /** One Int32: who has something for this thread rings it, see {@link ringBell}. */
+  /** One Int32: who has something for this thread rings it, see bell.ts. */
   readonly bell = new SharedArrayBuffer(4);
   readonly #bell = new Int32Array(this.bell);
   readonly #everyMs: number;
@@ -94,10 +94,4 @@ export class PacketPause {
     this.#packets = 0;
     this.#lookedMs = nowMs;
   }
-}
-
-/** Wakes the thread whose {@link PacketPause.bell} it is, for a message that was posted before. */
-export function ringBell(bell: Int32Array): void {
-  Atomics.store(bell, 0, 1);
-  Atomics.notify(bell, 0);
 }

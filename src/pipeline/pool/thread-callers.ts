@@ -1,5 +1,6 @@
 // The callers of one pipeline thread: the same front end for each as in the main thread, and what is said of them in turns.
 import { Subject, type Subscription } from 'rxjs';
+import { ringBell } from '../../bell.ts';
 import { isUndertoneError, messageOf } from '../../errors.ts';
 import { callerPipeline } from '../caller-pipeline.ts';
 import { createDecoder } from '../codec.ts';
@@ -13,7 +14,6 @@ import { packReports, type MediaReport } from './media-report.ts';
 import type { Failure, OpenRequest, SentEnd, ThreadReply, ThreadRequest } from './messages.ts';
 import { OutputRows } from './output-rows.ts';
 import { readBatch } from './packet-batch.ts';
-import { ringBell } from './packet-pause.ts';
 
 interface Caller {
   readonly ref: number;
