@@ -87,6 +87,12 @@ def coarser(mask):
     return F.max_pool1d(mask[:, None], 2)[:, 0]
 
 
+def halved(x, heard):
+    """x `[B, C, T]` at half the rate: the mean of what is heard of each two steps, zero where nothing is; and what is heard then."""
+    share = 1 / heard.reshape(heard.shape[0], -1, 2).sum(2).clamp(min=1)
+    return gated(x.reshape(x.shape[0], x.shape[1], -1, 2).sum(3), share[:, None]), coarser(heard)
+
+
 def pool(values, weight):
     """Weighted mean and standard deviation over time: `[B, T, C]`, `[B, T, 1]` to `[B, 2 C]`."""
     mean = (weight * values).sum(1)

@@ -2,7 +2,7 @@
 
 After "Revamping EmoTech" (Alam, Mobassara, Mamun; ECCE 2025), whose two ideas are kept, the dilated CNN and the BiLSTM,
 over log-mel and MFCC; unlike there the time axis is kept. The trunk runs once over a caller's frames, whatever windows are
-cut later, and never changes what it said of a frame. The head works on the trunk's steps in a window. Three poolings are
+cut later, and never changes what it said of a frame. Its first block works on steps of 40 ms, all else on steps of 80. The head works on the trunk's steps in a window. Three poolings are
 fused: the BiLSTM's, by attention; the trunk's; and that of the features themselves, the one thing that the paper's
 time-averaged features had. EmoTech, the paper's baseline, is the same network with plain convolutions.
 """
@@ -12,16 +12,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from .data import FEATURES, LABELS, MEL_BANDS
-from .layers import CausalConv1d, CausalConv2d, DilatedBlock, coarser, gated, pool
+from .layers import CausalConv1d, CausalConv2d, DilatedBlock, coarser, gated, halved, pool
+from .windows import STRIDE, cut
 
-STRIDE = 4
-DILATIONS = {"emonet": (1, 2, 4, 8), "emotech": (1, 1, 1, 1)}
+# Frames of a step of the first block; the others see two such steps as one, which is a step of the head.
+FINE = STRIDE // 2
+DILATIONS = {"emonet": (1, 1, 2, 4), "emotech": (1, 1, 1, 1)}
 
 
 class EmoNet(nn.Module):
     """Whole windows: features `[B, T, 104]` (normalised, zero where not heard), mask `[B, T]` to logits `[B, 6]`.
 
-    T is a multiple of 4: the trunk's steps are 40 ms. The first `context` frames serve the trunk alone.
+    T is a multiple of 8: the trunk's steps are 80 ms. The first `context` frames serve the trunk alone.
     """
 
     def __init__(self, kind="emonet", stem=(16, 32, 48), channels=144, lstm=96, hidden=160, dropout=0.2, head_dropout=0.4):
@@ -34,7 +36,7 @@ class EmoNet(nn.Module):
                 CausalConv2d(stem[1], stem[2], 16, (3, 3), (2, 1)),
             ]
         )
-        self.cepstrum = CausalConv1d(FEATURES - MEL_BANDS, 32, 8, stride=STRIDE)
+        self.cepstrum = CausalConv1d(FEATURES - MEL_BANDS, 32, 8, stride=FINE)
         self.join = nn.Sequential(nn.Conv1d(stem[2] * MEL_BANDS // 8 + 32, channels, 1, bias=False), nn.BatchNorm1d(channels), nn.ReLU())
         self.blocks = nn.ModuleList([DilatedBlock(channels, d, dropout / 2) for d in DILATIONS[kind]])
         self.channels = channels
@@ -57,12 +59,13 @@ class EmoNet(nn.Module):
         past, rate = 0, 1
         for layer in self.stem:
             past, rate = past + rate * layer.past_shape[-1], rate * layer.conv.stride[1]
-        return max(past, self.cepstrum.past_shape[-1]) + STRIDE * sum(block.past_shape[-1] for block in self.blocks)
+        first, *others = [block.past_shape[-1] for block in self.blocks]
+        return max(past, self.cepstrum.past_shape[-1]) + FINE * first + STRIDE * sum(others)
 
     def trunk(self, features, mask, pasts=None):
         """features `[B, T, 104]`, mask `[B, T]`, what the layers remember or None for silence.
 
-        Returns steps `[B, T / 4, step_size]` (channels, sums and sums of squares of the features heard in the step, their
+        Returns steps `[B, T / 8, step_size]` (channels, sums and sums of squares of the features heard in the step, their
         count) and what the layers remember now.
         """
         pasts = iter([None] * len(self.stateful) if pasts is None else pasts)
@@ -80,6 +83,8 @@ class EmoNet(nn.Module):
         for block in self.blocks:
             x, past = block(x, heard, next(pasts))
             kept.append(past)
+            if block is self.blocks[0]:
+                x, heard = halved(x, heard)
         own = features * mask[..., None]
         sums = torch.cat([own, own * own, mask[..., None]], 2)
         sums = sums.reshape(features.shape[0], -1, STRIDE, 2 * FEATURES + 1).sum(2)
@@ -96,6 +101,11 @@ class EmoNet(nn.Module):
         attention = torch.softmax(self.attention(outputs) + (heard - 1) * 1e4, 1)
         even = heard / heard.sum(1, keepdim=True).clamp(min=1)
         return self.head(torch.cat([pool(outputs, attention), pool(trunk, even), mean, deviation], 1))
+
+    def over(self, features, mask):
+        """Of a call `[1, T, 104]`, `[1, T]`, in evaluation: a function from window ends (frames) to logits `[W, 6]`."""
+        steps, _ = self.eval().trunk(features, mask)
+        return lambda ends: self.score(cut(steps, ends[None])).float().numpy()
 
     def forward(self, features, mask, context=0):
         steps, _ = self.trunk(features, mask)

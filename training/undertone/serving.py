@@ -1,6 +1,6 @@
 """The trunk as it serves: its layers over whole steps as products of matrices, one row a step, batch norms folded in.
 
-A hop brings six steps, too few for a convolution to be quick with: the same sums as one product over all callers of a batch
+A hop brings a few steps, too few for a convolution to be quick with: the same sums as one product over all callers of a batch
 take a third of the time. What the layers remember is `[time, channels]` here, and `[channels, time]` in `EmoNet.trunk`.
 """
 
@@ -16,7 +16,7 @@ from .model import STRIDE
 class StreamingTrunk(nn.Module):
     """What a server runs on each hop's frames, with what its layers remember packed in one row a caller.
 
-    features `[B, T, 104]`, mask `[B, T]`, state `[B, state_size]` (zeros at first) to steps `[B, T / 4, step_size]` and the next state.
+    features `[B, T, 104]`, mask `[B, T]`, state `[B, state_size]` (zeros at first) to steps `[B, T / 8, step_size]` and the next state.
     """
 
     def __init__(self, model):
@@ -46,6 +46,10 @@ class StreamingTrunk(nn.Module):
         for block in self.blocks:
             x, past = block(x, gate, next(pasts))
             kept.append(past)
+            if block is self.blocks[0]:
+                share = 1 / gate.reshape(gate.shape[0], -1, 2, 1).sum(2).clamp(min=1)
+                x = x.reshape(x.shape[0], -1, 2, x.shape[2]).sum(2) * share
+                gate = coarser(heard)[:, :, None]
         own = features * mask[..., None]
         sums = torch.cat([own, own * own, mask[..., None]], 2)
         sums = sums.reshape(features.shape[0], -1, STRIDE, 2 * FEATURES + 1).sum(2)

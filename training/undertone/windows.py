@@ -8,7 +8,8 @@ HOP_FRAMES = 24
 MIN_SPEECH_FRAMES = 32
 # Fewest frames of speech that an early window of training holds.
 EARLIEST_FRAMES = 24
-STRIDE = 4
+# Frames of a step of the head.
+STRIDE = 8
 # A window weighs in the verdict on its utterance as its share of speech to this power.
 VERDICT_POWER = 6
 # Frames not marked as speech after which the next ones are another utterance: src/pipeline/speech-detector.ts ends one
@@ -23,7 +24,7 @@ def pad(clips, index, mean, lead=None, rates=None):
     """Clips of a batch, minus the prior mean: `[B, T, 104]`, heard `[B, T]`, first frame of each clip `[B]`.
 
     lead: for each row None, or (clip, frames, pause): that many last frames of an earlier clip and a pause before it.
-    rates: for each row how fast it is played, by picking the nearest frame. T is a multiple of 4.
+    rates: for each row how fast it is played, by picking the nearest frame. T is a multiple of 8.
     """
     leads = [None] * len(index) if lead is None else lead
     rates = np.ones(len(index)) if rates is None else rates
@@ -69,7 +70,7 @@ def random_ends(heard, starts, rng, count, early_share=0.0):
 
 
 def cut(steps, ends):
-    """Windows of trunk steps `[B, N, D]` before each end (frames, `[B, W]`): `[B W, 60, D]`, zeros before the start."""
+    """Windows of trunk steps `[B, N, D]` before each end (frames, `[B, W]`): `[B W, 30, D]`, zeros before the start."""
     length = WINDOW_FRAMES // STRIDE
     batch, _, size = steps.shape
     index = torch.from_numpy(ends // STRIDE)[..., None] + torch.arange(-length, 0)

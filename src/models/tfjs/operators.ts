@@ -56,6 +56,11 @@ export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator
     ),
   ],
   ['Pad', pad],
+  [
+    'Reciprocal',
+    (tf) =>
+      ([x]) => [tf.div(1, tensor(x))],
+  ],
   ['ReduceSum', reduceSum],
   [
     'Relu',

@@ -40,10 +40,10 @@ mean, std = state["mean"].numpy(), state["std"].double()
 clips = load(options.features)
 fixture = []
 for i in range(0, len(clips), 9):
-    # In double precision, as the server keeps its running sums.
+    # In double precision, as the server keeps its running sums, and in its steps of 1/4096.
     x = torch.from_numpy(np.asarray(clips.features[i], dtype=np.float64) - mean)[None]
     heard = torch.from_numpy(np.asarray(clips.heard[i], dtype=np.float64))[None]
-    z = normalize(x, heard, std).float()
+    z = (normalize(x, heard, std) * 4096).round().float() / 4096
     lead = context + WINDOW_FRAMES
     ends, features, masks = [], [], []
     for first, last in utterances(clips.heard[i]):
