@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from undertone.data import folds_of, load, split_by_speaker
+from undertone.importing import Exported
 from undertone.report import calibrated, figures, pooled
 from undertone.score import score, teach
 from undertone.trainer import Recipe, Trainer
@@ -25,7 +26,7 @@ def arguments():
     parser.add_argument("--fold", type=int, help="only this one of the folds")
     parser.add_argument("--test-split", default="validation", help="without --folds: the split that is held out (default: %(default)s)")
     parser.add_argument("--initial", help="folder of a finished run, or of an exported model, to go on from with a new schedule; it must know no other speakers")
-    parser.add_argument("--teacher", nargs="+", help="folders of finished runs whose mean posteriors are mixed into the targets (--teacher-share); they must know no other speakers")
+    parser.add_argument("--teacher", nargs="+", help="folders of finished runs, or of exported models, whose mean posteriors are mixed into the targets (--teacher-share); they must know no other speakers")
     parser.add_argument("--threads", type=int, default=2)
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, help="(default: %(default)s)")
@@ -91,12 +92,16 @@ def initial_of(folder, train):
 
 
 def taught_by(folders, train):
-    """Mean posteriors of finished runs for the training clips; stops if one heard anyone else than this run does."""
+    """Mean posteriors of finished runs or exported models for the training clips; stops if one heard anyone else than this run does."""
     if folders is None:
         raise SystemExit("Expected --teacher, for --teacher-share is above 0, got none")
     taught = []
     for folder in folders:
         assert_knows_no_others(folder, train, "--teacher")
+        if (Path(folder) / "manifest.json").exists():
+            model = Exported(folder)
+            taught.append(teach(model, train, model.mean, model.std))
+            continue
         state = torch.load(Path(folder) / "final.pt")
         model = Recipe(**state["recipe"]).network()
         model.load_state_dict(state["model"])

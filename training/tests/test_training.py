@@ -101,7 +101,7 @@ class Training(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "this run's training speakers alone"):
             initial_of(self.folder / "first", self.train)
 
-    @unittest.skipIf(importlib.util.find_spec("onnx") is None, "the Python package onnx is not there")
+    @unittest.skipIf(any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime")), "the Python packages onnx and onnxruntime are not there")
     def test_goes_on_from_an_exported_model_with_what_it_answers(self):
         trainer, _ = self.run_of("shipped")
         folder = self.folder / "shipped" / "model"
@@ -109,8 +109,11 @@ class Training(unittest.TestCase):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             files = write_graphs(trainer.averaged, folder)
-        (folder / "manifest.json").write_text(json.dumps({"files": files}))
-        (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
+        normalization = {"mean": trainer.mean.tolist(), "std": trainer.std.tolist()}
+        manifest = {"files": files, "contextFrames": context_of(trainer.averaged), "normalization": normalization}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        for known in (folder, folder.parent):
+            (known / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
         other = Trainer(replace(SMALL, seed=9), self.train, self.folder / "from-shipped")
         other.go_on_from(initial_of(folder, self.train))
         z, heard, _ = other.inputs(other.batches()[0])
@@ -121,6 +124,9 @@ class Training(unittest.TestCase):
             norm = other.model.blocks[0].dilated.norm
             self.assertLess(float((norm.running_mean - trainer.averaged.blocks[0].dilated.norm.running_mean).abs().min()), 1)
             self.assertAlmostEqual(float(other.model.stem[1].conv.weight.flatten(1).norm(dim=1).mean()), 1, places=4)
+        # Its graph teaches what the network taught that it was made of.
+        taught, again = (taught_by([each], self.train) for each in (folder, self.folder / "shipped"))
+        self.assertTrue(all(np.allclose(taught[path], again[path], atol=1e-4) for path in self.train.paths))
 
     def test_averages_runs_of_the_same_speakers_alone(self):
         first, _ = self.run_of("soup-1")

@@ -1,9 +1,42 @@
-"""Takes the weights of an exported model back, so that training can go on from one that ships."""
+"""Takes an exported model back: its weights, so that training can go on from one that ships, or its answers, to learn from."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch import nn
 
+from .windows import WINDOW_FRAMES
+
 EPSILON = 1e-5
+
+
+class Exported:
+    """An exported model as `score` wants a network: its graph over whole windows, whatever its inside. Needs the package `onnxruntime`."""
+
+    def __init__(self, folder):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise SystemExit("Expected the Python package onnxruntime, which runs an exported model, but it is not there") from error
+        manifest = json.loads((Path(folder) / "manifest.json").read_text())
+        self.mean, self.std = (np.array(manifest["normalization"][name], dtype=np.float32) for name in ("mean", "std"))
+        self.context = manifest["contextFrames"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(Path(folder) / manifest["files"]["whole"]["path"]), options)
+
+    def over(self, features, mask):
+        """Of a call `[1, T, 104]`, `[1, T]`: a function from window ends (frames) to logits `[W, 6]`."""
+        length = self.context + WINDOW_FRAMES
+        x, heard = (np.concatenate([np.zeros((length, *part.shape[2:]), np.float32), part[0].numpy()]) for part in (features, mask))
+
+        def logits_at(ends):
+            windows = [np.stack([part[end : end + length] for end in ends]) for part in (x, heard)]
+            return self.session.run(None, dict(zip(("features", "mask"), windows)))[0]
+
+        return logits_at
 
 
 def read_weights(model, path):

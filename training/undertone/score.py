@@ -5,16 +5,15 @@ import torch
 
 from .metrics import softmax
 from .normalize import normalize
-from .windows import VERDICT_POWER, WINDOW_FRAMES, call_of, cut, window_ends
+from .windows import VERDICT_POWER, WINDOW_FRAMES, call_of, window_ends
 
 
 @torch.no_grad()
 def score(model, clips, mean, std, seed=0, independent=False, batch=256):
-    """Every live window: (`[W, 6]` logits, `[W]` index of the clip that it ends in or after, `[W]` what it weighs in the verdict).
+    """Every live window of an `EmoNet` or an `importing.Exported`: (`[W, 6]` logits, `[W]` index of the clip that it ends in or after, `[W]` what it weighs in the verdict).
 
     With `independent`, each clip is a caller of whom nothing was heard before.
     """
-    model.eval()
     rng = np.random.default_rng(seed)
     groups = [np.array([i]) for i in range(len(clips))] if independent else [
         rng.permutation(np.flatnonzero(clips.callers == caller)) for caller in np.unique(clips.callers)
@@ -30,12 +29,12 @@ def score(model, clips, mean, std, seed=0, independent=False, batch=256):
             heard[0, start : start + len(clips.heard[i])] = clips.heard[i]
         x, heard = torch.from_numpy(x), torch.from_numpy(heard)
         z = normalize(x, heard, std).float()
-        steps, _ = model.trunk(z, heard.float())
+        logits_at = model.over(z, heard.float())
         ends = window_ends(heard[0].numpy())
         sums = np.concatenate([[0], np.cumsum(heard[0].numpy())])
         weights.append(((sums[ends] - sums[np.maximum(0, ends - WINDOW_FRAMES)]) / WINDOW_FRAMES) ** VERDICT_POWER)
         for at in range(0, len(ends), batch):
-            logits.append(model.score(cut(steps, ends[None, at : at + batch])).float().numpy())
+            logits.append(logits_at(ends[at : at + batch]))
         owners.append(order[np.searchsorted(starts, ends - 1, side="right") - 1])
     return np.concatenate(logits), np.concatenate(owners), np.concatenate(weights)
 

@@ -20,6 +20,12 @@ from .score import clip_posteriors, score
 from .windows import PAUSE_FRAMES, cut, pad, random_ends
 
 
+def has_fast_half():
+    """Whether bfloat16 pays: with AVX2 alone PyTorch emulates it, thirty times slower, and has no LSTM in it; 1.13 (Debian's) has no kernels."""
+    capability = getattr(getattr(torch.backends, "cpu", None), "get_cpu_capability", None)
+    return capability is not None and capability().startswith("AVX512")
+
+
 # One kernel for all weights where the library has it on the CPU.
 FUSED = {"fused": True} if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4) else {}
 
@@ -117,8 +123,7 @@ class Trainer:
         total = self.steps_per_epoch * recipe.epochs
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, recipe.lr, total_steps=total + 1, pct_start=0.15, div_factor=10)
         self.epoch = 0
-        # Half precision where the library has fast kernels for it; Debian's PyTorch 1.13 has not.
-        self.half = int(torch.__version__.split(".")[0]) >= 2
+        self.half = has_fast_half()
 
     def go_on_from(self, graph, batches=24):
         """Starts from the weights of an exported model's whole-window graph, as of an earlier run on the same speakers."""
