@@ -13,8 +13,11 @@ export type SurroundingsCondition = Pick<CallerCondition, 'gainDb' | 'equalizer'
 export interface Surroundings {
   /** Impulse response; null outdoors. */
   readonly room: Float32Array | null;
-  /** Noise, and how far it lies below the caller's speech on the whole; null where it is quiet. */
-  readonly noise: { readonly make: Noise; readonly ratioDb: number } | null;
+  /**
+   * Noise, how far it lies below the caller's speech on the whole, and how far from that it may be at a clip (3); null where it is
+   * quiet.
+   */
+  readonly noise: { readonly make: Noise; readonly ratioDb: number; readonly spreadDb?: number } | null;
 }
 
 /** How far the ratio of a clip's noise may be from the caller's. */
@@ -37,7 +40,7 @@ export async function surround(
     const levelDb = speechLevelDb(there, spans);
     for (const [i, { startSample }] of spans.entries()) {
       const end = spans[i + 1]?.startSample ?? there.length;
-      const ratioDb = noise.ratioDb + (2 * random() - 1) * ratioSpreadDb;
+      const ratioDb = noise.ratioDb + (2 * random() - 1) * (noise.spreadDb ?? ratioSpreadDb);
       const stretch = await noise.make(end - startSample, random);
       fadeEnds(stretch);
       const gain = 10 ** ((levelDb - ratioDb) / 20);

@@ -12,13 +12,14 @@ import { NpyWriter } from '../features/npy.ts';
 import { readRooms } from '../features/rooms.ts';
 import { playTrack, type TrackContext, type TrackJob } from './track.ts';
 
-const usage = `Usage: npm run features:vad -- --data CORPUS --noise ESC-10 --rooms DIR --out DIR [--copies N] [--clips N] [--seed S]
+const usage = `Usage: npm run features:vad -- --data CORPUS --noise ESC-10 --rooms DIR --out DIR [--copies N] [--clips N] [--sudden SHARE] [--seed S]
 
   --data DIR     a corpus with splits; only train and validation are heard
   --noise DIR    recordings of ESC-10, of which folds 1 to 4 are used
   --rooms DIR    impulse responses, WAV or FLAC
   --copies N     callers of each speaker (default 2)
   --clips N      clips of each caller (default 22)
+  --sudden SHARE of the noisy calls another noise sets in with each clip, far louder or softer (default 0)
   --seed S       the same seed and data give the same files (default 1)`;
 
 const babbleOf = 24;
@@ -42,6 +43,7 @@ async function exportTracks(): Promise<void> {
       out: text,
       copies: { ...text, default: '2' },
       clips: { ...text, default: '22' },
+      sudden: { ...text, default: '0' },
       seed: { ...text, default: '1' },
     },
   });
@@ -49,7 +51,9 @@ async function exportTracks(): Promise<void> {
   const [copies, clips, seed] = [Number(values.copies), Number(values.clips), Number(values.seed)];
   if (data === undefined || noise === undefined || rooms === undefined || out === undefined) throw new Error(usage);
   if (![copies, clips, seed].every((value) => Number.isSafeInteger(value) && value >= 0)) throw new Error(usage);
-  const context: TrackContext = { data, seed, noises: await readNoises(noise), rooms: await readRooms(rooms) };
+  const suddenShare = Number(values.sudden);
+  if (!(suddenShare >= 0 && suddenShare <= 1)) throw new Error(`Expected --sudden to be a share from 0 to 1, got \`${values.sudden}\``);
+  const context: TrackContext = { data, seed, suddenShare, noises: await readNoises(noise), rooms: await readRooms(rooms) };
   const jobs = await deal(data, copies, clips, seed);
   await mkdir(out, { recursive: true });
   await using inputs = await NpyWriter.create(join(out, 'inputs.npy'), '<f4', pairFrames * voiceInputCount);

@@ -33,6 +33,8 @@ export interface TrackContext {
   readonly seed: number;
   readonly rooms: readonly Room[];
   readonly noises: readonly NoiseKind[];
+  /** Share of the noisy calls in which another noise, far louder or softer, sets in with each clip. */
+  readonly suddenShare: number;
 }
 
 /** A caller as the network hears it. */
@@ -50,6 +52,8 @@ const share = { noise: 0.85, dtx: 0.15, longPause: 0.12, tones: 0.2, emptyPause:
 /** Speech over noise, dB; other voices only where they are clearly behind. */
 const ratioDb = { least: -5, most: 30, leastOfVoices: 10 };
 const gainDb = { least: -35, most: 6 };
+/** Where noise comes and goes, how far its level may be from the call's at each clip. */
+const suddenDb = 15;
 /** Silence shorter than this is sent on by a sender with DTX, and so is this much after speech. */
 const dtxFrames = 20;
 
@@ -122,7 +126,7 @@ export async function playTrack(job: TrackJob, context: TrackContext): Promise<T
     spans,
     {
       room: condition.room === null || place === undefined ? null : await roomResponse(place, condition.room.wetShare),
-      noise: condition.noise === null ? null : { make: noiseOf(condition.noise.kind, job, context), ratioDb: condition.noise.ratioDb },
+      noise: condition.noise === null ? null : noiseOfCall(condition.noise, job, context, drawn('sudden')),
     },
     condition,
     drawn('noise'),
@@ -147,6 +151,19 @@ function drawConditions(job: TrackJob, { rooms, noises }: TrackContext, random: 
     gainDb: gainDb.least + random() * (gainDb.most - gainDb.least),
     noise: noisy ? { kind, ratioDb: least + random() * (ratioDb.most - least) } : null,
   };
+}
+
+/** The noise of a call: for some it is the same throughout, for others another sets in with each clip, far louder or softer. */
+function noiseOfCall(
+  { kind, ratioDb: ratio }: NonNullable<CallerCondition['noise']>,
+  job: TrackJob,
+  context: TrackContext,
+  random: Random,
+) {
+  if (random() >= context.suddenShare) return { make: noiseOf(kind, job, context), ratioDb: ratio };
+  const kinds = kind.source === 'recordings' && kind !== tonal ? context.noises : [kind];
+  const make: Noise = (count, own) => noiseOf(pick(own, kinds) ?? kind, job, context)(count, own);
+  return { make, ratioDb: ratio, spreadDb: suddenDb };
 }
 
 function noiseOf(kind: NoiseKind, job: TrackJob, { data }: TrackContext): Noise {

@@ -69,8 +69,8 @@ describe('noise of ESC-10', () => {
 describe('surround', () => {
   const voices = clips.map((clip) => () => Promise.resolve(clip));
 
-  async function noiseAlone(kind: NoiseKind, ratioDb: number): Promise<Float32Array> {
-    const noise = { make: createNoise(kind, voices), ratioDb };
+  async function noiseAlone(kind: NoiseKind, ratioDb: number, spreadDb?: number): Promise<Float32Array> {
+    const noise = { make: createNoise(kind, voices), ratioDb, ...(spreadDb === undefined ? {} : { spreadDb }) };
     const noisy = await surround(call, spans, { room: null, noise }, soft, createRandom(3));
     const quiet = await surround(call, spans, { room: null, noise: null }, soft, createRandom(3));
     return noisy.map((sample, i) => sample - (quiet[i] ?? 0));
@@ -97,6 +97,14 @@ describe('surround', () => {
     const [a, b] = spans.map(({ startSample }) => noise.subarray(startSample + 500, startSample + 8500));
     expect(a).toBeDefined();
     expect(a).not.toEqual(b);
+  });
+
+  it('lets noise come and go by as much as asked for', async () => {
+    const noise = await noiseAlone(colours[0] ?? babble, 10, 15);
+    const levels = spans.map(({ startSample }, i) => levelDb(noise.subarray(startSample, spans[i + 1]?.startSample ?? noise.length)));
+    const spread = Math.max(...levels) - Math.min(...levels);
+    expect(spread).toBeGreaterThan(6.6);
+    expect(spread).toBeLessThan(30.6);
   });
 
   it('takes a silent call as it is', async () => {
