@@ -14,34 +14,39 @@ const usage = `Usage: npm run retrain -- --data CORPUS --work DIR --out MODELDIR
   --noise DIR      ESC-10, for noise in the copies
   --rooms DIR      impulse responses, for rooms in the copies
   --augment N      copies of each clip, by default 6
-  --epochs A,B,..  of the eight runs, each of which goes on from the one before, by default 50,30,16,28,54,14,40,60`;
+  --epochs A,B,..  of the ten runs, each of which goes on from what came before, by default 50,30,16,28,54,14,40,60,16,14`;
 
 const text = /** @type {const} */ ({ type: 'string' });
 const { values } = parseArgs({
   options: { data: text, work: text, out: text, version: text, noise: text, rooms: text, augment: text, epochs: text },
 });
-const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60' } = values;
+const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60,16,14' } = values;
 const [data, work, out, noise, rooms] = [values.data, values.work, values.out, values.noise, values.rooms].map((path) =>
   path === undefined ? undefined : resolve(path),
 );
 // Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics,
-// then more microphones; from the sixth on also other vocal tracts, and what those before say of the clean clips; the last two lost
-// packets and noise that are never the same, and the very last hears other copies than all the others.
+// then more microphones; from the sixth on also other vocal tracts, and what those before say of the clean clips; from the seventh on lost
+// packets and noise that are never the same. The last three hear other copies than those before.
 const few = ['--channel-share', '0.25'];
 const early = ['--early-share', '0.25', '--jitter', '0.5'];
 const many = [...early, '--channel-share', '0.4', '--average', '0.999'];
-/** @type {(share: string, ...numbers: number[]) => string[]} */
-const taughtBy = (share, ...numbers) => ['--teacher-share', share, '--teacher', ...numbers.map((number) => runFolder(number))];
-const warped = [...many, '--lr', '1.5e-3', '--warp-share', '0.5'];
+const most = [...early, '--channel-share', '0.5', '--average', '0.999', '--warp-share', '0.6'];
+/** @type {(share: string, ...runs: (number | string)[]) => string[]} */
+const taughtBy = (share, ...runs) => ['--teacher-share', share, '--teacher', ...runs.map((run) => runFolder(run))];
+const warped = [...many, '--warp-share', '0.5'];
+/** @type {(loss: string, noise: string) => string[]} */
+const lossy = (loss, noise) => ['--loss-share', loss, '--noise-share', noise];
 const recipes = [
   [...few, '--seed', '1'],
   [...few, '--seed', '2', '--lr', '1e-3'],
   [...few, ...early, '--seed', '3', '--lr', '1e-3', '--copy-share', '0.7'],
   [...few, ...early, '--seed', '5', '--lr', '1.5e-3', '--copy-share', '0.7'],
   [...many, '--seed', '7', '--lr', '1.5e-3', '--copy-share', '0.75'],
-  [...warped, '--seed', '8', '--copy-share', '0.7', ...taughtBy('0.3', 5)],
-  [...warped, '--seed', '10', '--copy-share', '0.65', '--loss-share', '0.35', '--noise-share', '0.3', ...taughtBy('0.35', 5, 6)],
-  [...warped, '--seed', '12', '--copy-share', '0.65', '--loss-share', '0.3', '--noise-share', '0.25', ...taughtBy('0.4', 6, 7)],
+  [...warped, '--lr', '1.5e-3', '--seed', '8', '--copy-share', '0.7', ...taughtBy('0.3', 5)],
+  [...warped, '--lr', '1.5e-3', '--seed', '10', '--copy-share', '0.65', ...lossy('0.35', '0.3'), ...taughtBy('0.35', 5, 6)],
+  [...warped, '--lr', '1.5e-3', '--seed', '12', '--copy-share', '0.65', ...lossy('0.3', '0.25'), ...taughtBy('0.4', 6, 7)],
+  [...warped, '--lr', '1e-3', '--seed', '21', '--copy-share', '0.6', ...lossy('0.3', '0.25'), ...taughtBy('0.5', 'average')],
+  [...most, '--lr', '1.2e-3', '--seed', '22', '--copy-share', '0.65', ...lossy('0.3', '0.3'), ...taughtBy('0.45', 'average', 9)],
 ];
 const epochsOf = epochs.split(',');
 if (data === undefined || work === undefined || out === undefined || version === undefined || epochsOf.length !== recipes.length) {
@@ -49,34 +54,55 @@ if (data === undefined || work === undefined || out === undefined || version ===
   process.exit(1);
 }
 
-const features = join(work, 'features');
-const fresh = join(work, 'features-2');
+const features = ['features', 'features-2'].map((name) => join(work, name));
 const demo = join(work, 'demo');
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
 const export_ = ['tools/features/main.ts', '--data', data, '--augment', augment, ...given('--noise', noise), ...given('--rooms', rooms)];
 
-await step('features', [...export_, '--out', features, '--seed', '1']);
-await step('features-2', [...export_, '--out', fresh, '--seed', '2']);
+for (const [i, folder] of features.entries()) {
+  await step(i === 0 ? 'features' : `features-${(i + 1).toString()}`, [...export_, '--out', folder, '--seed', (i + 1).toString()]);
+}
+/** What run N hears. */
+const heardBy = (/** @type {number} */ number) => features[number < 8 ? 0 : 1] ?? '';
 for (const [i, recipe] of recipes.entries()) {
   const number = i + 1;
-  const heard = number === recipes.length ? fresh : features;
-  const before = i === 0 ? [] : ['--initial', runFolder(i)];
-  const run = ['training/train.py', '--data', heard, '--out', runFolder(number), '--epochs', epochsOf[i] ?? '', ...before, ...recipe];
+  const before = number === 1 ? [] : ['--initial', runFolder(number === 9 ? 'average' : i)];
+  const run = [
+    'training/train.py',
+    '--data',
+    heardBy(number),
+    '--out',
+    runFolder(number),
+    '--epochs',
+    epochsOf[i] ?? '',
+    ...before,
+    ...recipe,
+  ];
   await step(`run-${number.toString()}`, python(run));
+  if (number === 8) await average('average', 6, 7, 8);
 }
-// What ships is the mean of the last three.
-const soup = join(work, 'average');
-const averaged = [2, 1, 0].map((before) => runFolder(recipes.length - before));
-await step('average', python(['training/average.py', '--runs', ...averaged, '--data', fresh, '--out', soup]));
-await step('export', python(['training/export.py', '--run', soup, '--data', fresh, '--out', out, '--version', version]));
+await average('average-2', 9, 10);
+const last = runFolder('average-2');
+await step('export', python(['training/export.py', '--run', last, '--data', heardBy(10), '--out', out, '--version', version]));
 await step('demo-features', ['tools/features/main.ts', '--data', 'assets/demo', '--independent', '--out', demo]);
-await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(soup, 'final.pt')]));
+await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(last, 'final.pt')]));
 console.error(`${out} holds the model. Now: npm test, npm run evaluate, and its MODEL_CARD.md`);
 
-/** @param {number} number */
-function runFolder(number) {
-  return join(work ?? '', `run-${number.toString()}`);
+/** @param {number | string} run by its number, or of an average its name */
+function runFolder(run) {
+  return join(work ?? '', typeof run === 'number' ? `run-${run.toString()}` : run);
+}
+
+/**
+ * The mean of runs' weights.
+ *
+ * @param {string} name
+ * @param {readonly number[]} numbers
+ */
+async function average(name, ...numbers) {
+  const runs = numbers.map((number) => runFolder(number));
+  await step(name, python(['training/average.py', '--runs', ...runs, '--data', heardBy(Math.max(...numbers)), '--out', runFolder(name)]));
 }
 
 /** @param {readonly string[]} args */
