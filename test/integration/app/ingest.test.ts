@@ -226,6 +226,9 @@ describe('a gateway that says how loud its packets are', () => {
   it.each([true, false])('has its silence skipped by that, if it was told of the extension (%s)', async (told) => {
     server = await startApp();
     const { port } = await open('caller', { ssrc: 9, codec: 'opus', ...(told ? { audioLevelExtensionId: 4 } : {}) });
+    // The media worker is asked for the packets once the tap is open: what comes before its answer is not heard.
+    await vi.waitFor(async () => expect(await server.metric('undertone_taps')).toBe(1));
+    await sleep(300);
     const socket = createSocket('udp4');
     const began = performance.now();
     for (let n = 0; n < 100; n += 1) {

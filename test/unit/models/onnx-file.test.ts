@@ -62,7 +62,7 @@ describe('readOnnx', () => {
     const whole = readOnnx(readFileSync(`${shippedModelDir}emonet.onnx`));
     const convolutions = whole.nodes.filter(({ op }) => op === 'Conv');
     expect(convolutions.length).toBeGreaterThan(8);
-    expect(new Set(convolutions.map(({ attributes }) => (attributes.get('dilations') as number[])[0]))).toEqual(new Set([1, 2, 4, 8]));
+    expect(new Set(convolutions.map(({ attributes }) => (attributes.get('dilations') as number[])[0]))).toEqual(new Set([1, 2, 4]));
     for (const { inputs } of convolutions) expect(whole.constants.get(inputs[1]!)?.type).toBe('float32');
   });
 
