@@ -101,6 +101,14 @@ describe('evaluate', () => {
     expect(after.accuracy!).toBeGreaterThan(0.3);
   });
 
+  it('leaves silence out with DTX, which is not the same to the server as silence that is sent', async () => {
+    const options = { ...plain, codec: { name: 'opus', kbps: 24 } } as const;
+    const [sent, left] = [await evaluate(options), await evaluate({ ...options, dtx: true })];
+    expect(left.clips).toBe(sent.clips);
+    expect(left.eceOfWindows).not.toBe(sent.eceOfWindows);
+    expect(left.accuracy!).toBeGreaterThan(0.3);
+  });
+
   it('reads WAV files of the official RAVDESS layout, and says what it leaves out and does not hear', async () => {
     const data = join(folder, 'ravdess');
     mkdirSync(join(data, 'Actor_01'), { recursive: true });
