@@ -35,14 +35,19 @@ interface Row {
   readonly firstFrame: number;
 }
 
+/** So many released streams are kept however few there are. */
+const leastSpare = 16;
+
 /**
  * Runs the trunk on what is new of each track and the head on the last window of each. Not for overlapping calls. Every
- * stream holds `stateSize` and a window's steps, until it is released.
+ * stream holds `stateSize` and a window's steps, until it is released; the next track then has that memory, of which as much
+ * is kept as is in use, or 16 streams: left to the collector, which rarely comes to a thread with so few objects, it piles up.
  */
 export class Streams {
   readonly #session: Session;
   readonly #shape: StreamShape;
   readonly #streams = new Map<string, Stream>();
+  readonly #spare: Stream[] = [];
   /** Inputs of the networks, kept from run to run: this is too much garbage to make anew each time. */
   #states = new Float32Array();
   #windows = new Float32Array();
@@ -75,7 +80,12 @@ export class Streams {
   }
 
   release(trackId: string): void {
+    const stream = this.#streams.get(trackId);
+    if (stream === undefined) return;
     this.#streams.delete(trackId);
+    this.#spare.push(stream);
+    const most = Math.max(leastSpare, this.#streams.size);
+    if (this.#spare.length > most) this.#spare.length = most;
   }
 
   /** The rows of the batch, those with as many frames together: they can be run as one. */
@@ -146,16 +156,17 @@ export class Streams {
   }
 
   #streamOf({ trackId, fresh }: StreamItem): Stream {
-    let stream = this.#streams.get(trackId);
-    if (stream === undefined) {
-      const { stateSize, windowFrames, strideFrames, stepSize } = this.#shape;
-      const steps = new StepRing(windowFrames / strideFrames, stepSize);
-      stream = { endFrame: 0, state: new Float32Array(stateSize), steps };
-      this.#streams.set(trackId, stream);
-    } else if (fresh) {
-      stream.steps.clear();
-    }
+    const known = this.#streams.get(trackId);
+    const stream = known ?? this.#spare.pop() ?? this.#newStream();
+    // Of a track that is new, what another left: its state is written by the trunk.
+    if (known === undefined) this.#streams.set(trackId, stream);
+    if (known === undefined || fresh) stream.steps.clear();
     return stream;
+  }
+
+  #newStream(): Stream {
+    const { stateSize, windowFrames, strideFrames, stepSize } = this.#shape;
+    return { endFrame: 0, state: new Float32Array(stateSize), steps: new StepRing(windowFrames / strideFrames, stepSize) };
   }
 }
 

@@ -28,12 +28,14 @@ export class BlockRing implements BlockSource {
   readonly #numbers: Int32Array;
   /** By place; made when it is first used. */
   readonly #blocks: WrittenBlock[] = [];
-  #count = 0;
+  #count: number;
 
   constructor(hopFrames: number, memory: SharedArrayBuffer) {
     this.#layout = layoutOf(hopFrames, memory);
     this.#memory = memory;
     this.#numbers = new Int32Array(memory, 0, this.#layout.places);
+    // It goes on where another caller left it: no number comes twice.
+    this.#count = Math.max(...this.#numbers);
   }
 
   take(): FeatureBlock {

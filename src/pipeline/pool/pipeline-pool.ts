@@ -11,6 +11,7 @@ import type { CallerOutput } from '../types.ts';
 import { PipelineLane, type LaneLimits } from './pipeline-lane.ts';
 import { PacketPause } from './packet-pause.ts';
 import { RemoteCaller } from './remote-caller.ts';
+import { RingStore } from './ring-store.ts';
 import { ToldClock } from './told-clock.ts';
 
 /** What a {@link PipelinePool} is made from. */
@@ -41,7 +42,7 @@ export class PipelinePool implements CallerPipelines {
   readonly #pause: PacketPause;
   readonly #waiting = new Set<RemoteCaller>();
   readonly #metrics: Metrics | undefined;
-  readonly #spareMs: number;
+  readonly #rings: RingStore;
   #collected: readonly (Usage | null)[] = [];
   #pressed: readonly (Usage | null)[] = [];
   #closed = false;
@@ -65,7 +66,7 @@ export class PipelinePool implements CallerPipelines {
     ...limits
   }: PipelinePoolOptions) {
     this.#metrics = metrics;
-    this.#spareMs = spareMs;
+    this.#rings = new RingStore({ spareMs });
     this.#pause = new PacketPause({
       everyMs: gatherMs,
       onTaken: () => {
@@ -122,8 +123,8 @@ export class PipelinePool implements CallerPipelines {
       clock,
       pipeline: (source) =>
         new Observable<CallerOutput>((subscriber) => {
-          const spareMs = this.#spareMs;
-          const caller = new RemoteCaller({ ...options, clock, spareMs, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
+          const rings = this.#rings;
+          const caller = new RemoteCaller({ ...options, clock, rings, onOrphaned: (orphan) => this.#place(orphan) }, subscriber);
           subscriber.add(() => {
             this.#waiting.delete(caller);
             caller.withdraw();

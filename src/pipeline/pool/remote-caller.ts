@@ -6,17 +6,17 @@ import { createMediaCounts } from '../media-counts.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import type { CallerOptions } from '../pipelines.ts';
 import type { CallerOutput, MediaCounts } from '../types.ts';
-import { BlockReader, createRingMemory } from './block-ring.ts';
+import { BlockReader } from './block-ring.ts';
 import { addCounts, fatedPackets, type MediaReport } from './media-report.ts';
 import type { CallerSettings, Failure, SentChange, SentOutput, SentWindow } from './messages.ts';
 import type { LaneCaller, LanePlace, PipelineLane } from './pipeline-lane.ts';
+import type { RingStore } from './ring-store.ts';
 import type { ToldClock } from './told-clock.ts';
 
 /** What a {@link RemoteCaller} is made from. */
 export interface RemoteCallerOptions extends CallerOptions {
   readonly clock: ToldClock;
-  /** As {@link createRingMemory}. */
-  readonly spareMs: number;
+  readonly rings: RingStore;
   /** Finds the caller a thread again. */
   readonly onOrphaned: (caller: RemoteCaller) => void;
 }
@@ -36,6 +36,7 @@ export class RemoteCaller implements LaneCaller {
   readonly #gridSamples: number;
   #place: LanePlace | null = null;
   /** Of the front end that it has; each writes to memory of its own. */
+  #ring: SharedArrayBuffer | null = null;
   #blocks: BlockReader | null = null;
   /** Counts of what no living thread counts, and the newest that the living one reported. */
   #settled = createMediaCounts();
@@ -64,11 +65,12 @@ export class RemoteCaller implements LaneCaller {
 
   /** Begins or goes on in a thread. */
   enter(lane: PipelineLane): void {
-    const { track, spec, pace, spareMs } = this.#options;
+    const { track, spec, pace, rings } = this.#options;
     this.#tellGap();
     // Told of the gap, its receiver may have given the caller up.
     if (this.#state !== 'open') return;
-    const [settings, withdrawn, blocks] = [this.#settings, this.#withdrawn, createRingMemory(spec, spareMs)];
+    const [settings, withdrawn, blocks] = [this.#settings, this.#withdrawn, rings.take(spec)];
+    this.#ring = blocks;
     this.#blocks = new BlockReader(spec.hopFrames, blocks);
     this.#place = lane.open(this, { track, spec, settings, withdrawn, pace: pace?.memory ?? null, blocks });
   }
@@ -114,7 +116,10 @@ export class RemoteCaller implements LaneCaller {
   }
 
   ended(failure: Failure | null): void {
+    const { rings, spec } = this.#options;
     this.#place = null;
+    if (this.#ring !== null) rings.giveBack(this.#ring, spec);
+    this.#ring = null;
     this.#settle(false);
     if (this.#state === 'withdrawn') this.#close();
     else if (failure === null) this.#complete();
@@ -130,6 +135,8 @@ export class RemoteCaller implements LaneCaller {
 
   orphaned(): void {
     this.#place = null;
+    if (this.#ring !== null) this.#options.rings.forget();
+    this.#ring = null;
     if (this.#state === 'withdrawn') {
       this.#settle(false);
       this.#close();

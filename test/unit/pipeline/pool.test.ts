@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { mainThreadPipelines } from '../../../src/pipeline/pipelines.ts';
+import type { ThreadRequest } from '../../../src/pipeline/pool/messages.ts';
 import { broken, fated, faults, goodPackets, opus, spec } from './packets.ts';
 import { heldThreads, inThisThread, openCaller, patience, startPool, storyOf, TestCaller, untilClosed } from './pool-support.ts';
 
@@ -63,6 +64,34 @@ describe('a caller in a thread', () => {
     expect(caller.windows.length).toBeGreaterThan(5);
     expect(new Set(blocks).size).toBeLessThanOrEqual(caller.windows.length + spec.windowFrames / spec.hopFrames);
     expect(blocks.length).toBeGreaterThan(2 * new Set(blocks).size);
+  });
+
+  it('is heard the same in memory that another left long ago', async () => {
+    const spareMs = 100_000;
+    const { pool, workers } = await startPool({ spareMs });
+    const posted = vi.spyOn(workers[0]!, 'postMessage');
+    const expected = storyOf(await inThisThread(goodPackets, 'p'));
+    const say = async (): Promise<void> => {
+      const caller = await openCaller(pool, 'p');
+      caller.send(goodPackets);
+      caller.packets.complete();
+      await untilClosed(caller);
+      expect(storyOf(caller)).toEqual(expected);
+    };
+    await say();
+    const { now } = performance;
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + spareMs);
+    onTestFinished(() => {
+      later.mockRestore();
+    });
+    await say();
+    await say();
+    const requests = posted.mock.calls.map(([request]) => request as ThreadRequest);
+    const memories = requests.flatMap((request) => (request.kind === 'open' ? [request.blocks] : []));
+    expect(memories).toHaveLength(3);
+    // Whoever warmed the thread left one, which the second caller has; the third has the first one's.
+    expect(memories[2]).toBe(memories[0]);
+    expect(memories[1]).not.toBe(memories[0]);
   });
 
   it('is said to have stopped where no packet comes any more, and counted while it goes on', async () => {
