@@ -17,9 +17,9 @@ const usage = `Usage: npm run features:vad -- --data CORPUS --noise ESC-10 --roo
   --data DIR     a corpus with splits; only train and validation are heard
   --noise DIR    recordings of ESC-10, of which folds 1 to 4 are used
   --rooms DIR    impulse responses, WAV or FLAC
-  --copies N     callers of each speaker (default 2)
+  --copies N     callers of each speaker (default 3)
   --clips N      clips of each caller (default 22)
-  --sudden SHARE of the noisy calls another noise sets in with each clip, far louder or softer (default 0)
+  --sudden SHARE of the noisy calls another noise sets in with each clip, far louder or softer (default 0.3)
   --seed S       the same seed and data give the same files (default 1)`;
 
 const babbleOf = 24;
@@ -41,9 +41,9 @@ async function exportTracks(): Promise<void> {
       noise: text,
       rooms: text,
       out: text,
-      copies: { ...text, default: '2' },
+      copies: { ...text, default: '3' },
       clips: { ...text, default: '22' },
-      sudden: { ...text, default: '0' },
+      sudden: { ...text, default: '0.3' },
       seed: { ...text, default: '1' },
     },
   });

@@ -52,6 +52,8 @@ class Recipe:
     lead_share: float = 0.0
     # Share of clips whose microphone is changed in the features.
     channel_share: float = 0.5
+    # How much faster or slower clips are played, up to so many times.
+    tempo: float = 0.12
     # Share of clips that are spoken by another vocal tract, up to so many times longer or shorter: see augment.warp.
     warp_share: float = 0.0
     warp: float = 0.12
@@ -182,7 +184,7 @@ class Trainer:
     def inputs(self, index):
         """A batch as the network sees it: normalised features, flags, and where each clip starts."""
         recipe, rng = self.recipe, self.rng
-        rates = rng.uniform(0.9, 1.12, len(index))
+        rates = np.exp(rng.uniform(-1, 1, len(index)) * np.log1p(recipe.tempo))
         x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates)
         offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < recipe.channel_share)
         before = self.history(index)

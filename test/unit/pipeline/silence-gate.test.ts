@@ -269,7 +269,10 @@ describe('a quiet caller', () => {
     const beginnings = heard.filter((frame) => !spoken.slice(Math.max(0, frame - 60), Math.max(0, frame - 10)).includes(true));
     expect(beginnings.length).toBeGreaterThan(10);
     expect(lost.filter((frame) => beginnings.includes(frame))).toEqual([]);
-    expect(Math.abs(after.windows - before.windows)).toBeLessThanOrEqual(0.2 * before.windows);
+    // The detector hears less of the room around the words, and most of the words themselves.
+    expect(Math.abs(after.windows - before.windows)).toBeLessThanOrEqual(0.25 * before.windows);
+    const words = after.speech.filter((speech, frame) => speech && spoken[frame] === true);
+    expect(words.length).toBeGreaterThan(0.65 * spoken.filter(Boolean).length);
   });
 
   it('wakes without a click: 60 ms after waking the features are those of a decoder that never slept', async () => {
