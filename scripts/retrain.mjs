@@ -14,19 +14,19 @@ const usage = `Usage: npm run retrain -- --data CORPUS --work DIR --out MODELDIR
   --noise DIR      ESC-10, for noise in the copies
   --rooms DIR      impulse responses, for rooms in the copies
   --augment N      copies of each clip, by default 6
-  --epochs A,B,..  of the ten runs, each of which goes on from what came before, by default 50,30,16,28,54,14,40,60,16,14`;
+  --epochs A,B,..  of the twelve runs, each of which goes on from what came before, by default 50,30,16,28,54,14,40,60,16,14,14,14`;
 
 const text = /** @type {const} */ ({ type: 'string' });
 const { values } = parseArgs({
   options: { data: text, work: text, out: text, version: text, noise: text, rooms: text, augment: text, epochs: text },
 });
-const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60,16,14' } = values;
+const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60,16,14,14,14' } = values;
 const [data, work, out, noise, rooms] = [values.data, values.work, values.out, values.noise, values.rooms].map((path) =>
   path === undefined ? undefined : resolve(path),
 );
 // Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics,
 // then more microphones; from the sixth on also other vocal tracts, and what those before say of the clean clips; from the seventh on lost
-// packets and noise that are never the same. The last three hear other copies than those before.
+// packets and noise that are never the same. From the eighth on they hear other copies than those before, and the last two others again, from one beginning.
 const few = ['--channel-share', '0.25'];
 const early = ['--early-share', '0.25', '--jitter', '0.5'];
 const many = [...early, '--channel-share', '0.4', '--average', '0.999'];
@@ -36,6 +36,7 @@ const taughtBy = (share, ...runs) => ['--teacher-share', share, '--teacher', ...
 const warped = [...many, '--warp-share', '0.5'];
 /** @type {(loss: string, noise: string) => string[]} */
 const lossy = (loss, noise) => ['--loss-share', loss, '--noise-share', noise];
+const last = ['--copy-share', '0.65', ...lossy('0.3', '0.3'), ...taughtBy('0.45', 'average', 9, 10)];
 const recipes = [
   [...few, '--seed', '1'],
   [...few, '--seed', '2', '--lr', '1e-3'],
@@ -47,6 +48,8 @@ const recipes = [
   [...warped, '--lr', '1.5e-3', '--seed', '12', '--copy-share', '0.65', ...lossy('0.3', '0.25'), ...taughtBy('0.4', 6, 7)],
   [...warped, '--lr', '1e-3', '--seed', '21', '--copy-share', '0.6', ...lossy('0.3', '0.25'), ...taughtBy('0.5', 'average')],
   [...most, '--lr', '1.2e-3', '--seed', '22', '--copy-share', '0.65', ...lossy('0.3', '0.3'), ...taughtBy('0.45', 'average', 9)],
+  [...most, '--lr', '1.2e-3', '--seed', '51', ...last],
+  [...most, '--lr', '1.2e-3', '--seed', '52', ...last, '--tempo', '0.25'],
 ];
 const epochsOf = epochs.split(',');
 if (data === undefined || work === undefined || out === undefined || version === undefined || epochsOf.length !== recipes.length) {
@@ -54,7 +57,7 @@ if (data === undefined || work === undefined || out === undefined || version ===
   process.exit(1);
 }
 
-const features = ['features', 'features-2'].map((name) => join(work, name));
+const features = ['features', 'features-2', 'features-3'].map((name) => join(work, name));
 const demo = join(work, 'demo');
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
@@ -64,10 +67,10 @@ for (const [i, folder] of features.entries()) {
   await step(i === 0 ? 'features' : `features-${(i + 1).toString()}`, [...export_, '--out', folder, '--seed', (i + 1).toString()]);
 }
 /** What run N hears. */
-const heardBy = (/** @type {number} */ number) => features[number < 8 ? 0 : 1] ?? '';
+const heardBy = (/** @type {number} */ number) => features[number < 8 ? 0 : number < 11 ? 1 : 2] ?? '';
 for (const [i, recipe] of recipes.entries()) {
   const number = i + 1;
-  const before = number === 1 ? [] : ['--initial', runFolder(number === 9 ? 'average' : i)];
+  const before = number === 1 ? [] : ['--initial', runFolder(number === 9 ? 'average' : number > 10 ? 'average-2' : i)];
   const run = [
     'training/train.py',
     '--data',
@@ -81,12 +84,13 @@ for (const [i, recipe] of recipes.entries()) {
   ];
   await step(`run-${number.toString()}`, python(run));
   if (number === 8) await average('average', 6, 7, 8);
+  if (number === 10) await average('average-2', 9, 10);
 }
-await average('average-2', 9, 10);
-const last = runFolder('average-2');
-await step('export', python(['training/export.py', '--run', last, '--data', heardBy(10), '--out', out, '--version', version]));
+await average('average-3', 'average-2', 11, 12);
+const shipped = runFolder('average-3');
+await step('export', python(['training/export.py', '--run', shipped, '--data', heardBy(12), '--out', out, '--version', version]));
 await step('demo-features', ['tools/features/main.ts', '--data', 'assets/demo', '--independent', '--out', demo]);
-await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(last, 'final.pt')]));
+await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(shipped, 'final.pt')]));
 console.error(`${out} holds the model. Now: npm test, npm run evaluate, and its MODEL_CARD.md`);
 
 /** @param {number | string} run by its number, or of an average its name */
@@ -98,11 +102,12 @@ function runFolder(run) {
  * The mean of runs' weights.
  *
  * @param {string} name
- * @param {readonly number[]} numbers
+ * @param {readonly (number | string)[]} parts
  */
-async function average(name, ...numbers) {
-  const runs = numbers.map((number) => runFolder(number));
-  await step(name, python(['training/average.py', '--runs', ...runs, '--data', heardBy(Math.max(...numbers)), '--out', runFolder(name)]));
+async function average(name, ...parts) {
+  const runs = parts.map((part) => runFolder(part));
+  const newest = Math.max(...parts.map(Number).filter(Number.isFinite));
+  await step(name, python(['training/average.py', '--runs', ...runs, '--data', heardBy(newest), '--out', runFolder(name)]));
 }
 
 /** @param {readonly string[]} args */

@@ -27,7 +27,8 @@ def main():
     train, _ = split_by_speaker(load(options.data), set(speakers[0]["test"]))
     trainer = Trainer(recipe, train, options.out, initial=averaged([state["model"] for state in states]))
     trainer.measure_norms()
-    torch.save({**states[0], "model": trainer.model.state_dict()}, Path(options.out) / "final.pt")
+    prior = {"mean": torch.from_numpy(trainer.mean), "std": torch.from_numpy(trainer.std)}
+    torch.save({**states[0], **prior, "model": trainer.model.state_dict()}, Path(options.out) / "final.pt")
     (Path(options.out) / "speakers.json").write_text(json.dumps(speakers[0]) + "\n")
 
 
