@@ -1,4 +1,4 @@
-"""Trains the voice-activity network on what `npm run features:vad` wrote, and exports it. Seeded; a few minutes on one core."""
+"""Trains the voice-activity network on what `npm run features:vad` wrote, and exports it. Seeded; some ten minutes on one core."""
 
 import argparse
 import time
