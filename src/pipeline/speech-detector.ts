@@ -18,14 +18,14 @@ export interface SpeechDetectorOptions {
   readonly endProbability?: number;
   /** Speech begins when this many of the frames that are known and not yet emitted are active. @default 3 */
   readonly onsetFrames?: number;
-  /** Frames by which the output lags the input, so that an onset is marked from its beginning; at least 4. @default 6 */
+  /** Frames by which the output lags the input, so that an onset is marked from its beginning; at least 4. Within an utterance it does not lag. @default 6 */
   readonly delayFrames?: number;
   /** Frames that stay marked as speech after the last active one. @default 12 */
   readonly hangoverFrames?: number;
   /** Frames without activity after which the utterance has ended. @default 40 */
   readonly endFrames?: number;
   /** @default the network that ships */
-  readonly network?: VoiceNetwork;
+  readonly network?: Pick<VoiceNetwork, 'createState' | 'step'>;
 }
 
 /**
@@ -61,11 +61,13 @@ interface Slot {
 /**
  * The network hears two frames at a time and judges the two before them. A frame is active where it is likely enough to be
  * speech; a concealed one never is, for nobody said it. Long digital silence is not given to the network at all.
- * Output lags by `delayFrames`. The arrays of an emitted frame are reused: copy what must outlive `emit`.
+ *
+ * A frame is emitted `delayFrames` late, for it may turn out to be speech until then; of one in an
+ * utterance that is sure, and it is emitted at once and judged later. The arrays of an emitted frame are reused: copy what must outlive `emit`.
  */
 export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   readonly #options: Omit<Required<SpeechDetectorOptions>, 'network'>;
-  readonly #network: VoiceNetwork;
+  readonly #network: Pick<VoiceNetwork, 'createState' | 'step'>;
   readonly #state: Float32Array;
   readonly #sequence = new VoiceSequence();
   readonly #edges = new UtteranceEdges();
@@ -74,6 +76,8 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   /** Frames taken in, and frames emitted. */
   #seen = 0;
   #released = 0;
+  /** Frames before this one went out when the caller stalled, and are judged no more. */
+  #judgedFrom = 0;
   #speaking = false;
   #onset = 0;
   /** Index of the newest active frame of an utterance. */
@@ -104,12 +108,13 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
       else this.#probabilities.fill(0);
       for (let i = 0; i < pairFrames; i += 1) this.#judge(pair.index + 1 - 2 * pairFrames + i, this.#probabilities[i] ?? 0, input, emit);
     }
-    this.#releaseBefore(this.#seen - delayFrames, emit);
+    this.#release(this.#seen - delayFrames, emit);
   }
 
   /** A caller of whom nothing comes any more has ended the utterance. */
   pause(emit: Emit<DetectedSpeech>): void {
-    this.#releaseBefore(this.#seen, emit);
+    this.#release(this.#seen, emit);
+    this.#judgedFrom = this.#seen;
     const last = this.#slot(this.#seen - 1);
     if (this.#speaking && last !== undefined) this.#end(last.arrivalMs, emit);
   }
@@ -125,8 +130,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   /** Takes in what is known of a frame now. */
   #judge(index: number, probability: number, { arrivalMs }: RawFrame, emit: Emit<DetectedSpeech>): void {
     const slot = this.#slot(index);
-    // Frames that went out when the caller stalled are judged no more.
-    if (index < this.#released || slot === undefined) return;
+    if (index < this.#judgedFrom || slot === undefined) return;
     slot.probability = slot.concealed ? 0 : probability;
     this.#edges.judge(index, slot.probability);
     const { offProbability, endProbability, endFrames } = this.#options;
@@ -162,13 +166,15 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     emit({ kind: 'change', state: 'end', frameIndex: this.#edges.end(this.#lastSure), arrivalMs });
   }
 
-  #releaseBefore(end: number, emit: Emit<DetectedSpeech>): void {
-    const { hangoverFrames } = this.#options;
-    for (; this.#released < end; this.#released += 1) {
+  /** Emits the frames before `end`, and those behind it of which no later frame can change whether they are speech. */
+  #release(end: number, emit: Emit<DetectedSpeech>): void {
+    for (; this.#released < this.#seen; this.#released += 1) {
       const slot = this.#slot(this.#released);
       if (slot === undefined) return;
       const { index, logMel, mfcc, concealed, arrivalMs } = slot;
-      const speech = index >= this.#onset && index <= this.#lastActive + hangoverFrames && this.#lastActive >= 0;
+      const upToHangover = this.#lastActive >= 0 && index <= this.#lastActive + this.#options.hangoverFrames;
+      if (index >= end && !(this.#speaking && upToHangover)) return;
+      const speech = upToHangover && index >= this.#onset;
       emit({ kind: 'frame', frame: { index, logMel, mfcc, speech, concealed, arrivalMs } });
     }
   }

@@ -61,6 +61,54 @@ function agreement(one: readonly boolean[], other: readonly boolean[]): number {
   return one.filter((flag, i) => flag === other[i]).length / one.length;
 }
 
+/** Frames marked as speech by a detector whose network says these probabilities of the frames, in order. */
+function marks(said: readonly number[], frames: number): readonly number[] {
+  let step = 0;
+  const network = {
+    createState: () => new Float32Array(),
+    step: (_inputs: Float32Array, _state: Float32Array, out: Float32Array) => {
+      // The first pair that is judged lies before the first frame.
+      out.set([said[2 * step - 2] ?? 0, said[2 * step - 1] ?? 0]);
+      step += 1;
+    },
+  };
+  const detector = new SpeechDetector({ network });
+  const marked: number[] = [];
+  const take: Parameters<SpeechDetector['process']>[1] = (output) => {
+    if (output.kind === 'frame' && output.frame.speech) marked.push(output.frame.index);
+  };
+  const features = { logMel: new Float32Array(64).fill(-3), mfcc: new Float32Array(40), concealed: false, arrivalMs: 0 };
+  for (let index = 0; index < frames; index += 1) detector.process({ ...features, index }, take);
+  detector.flush(take);
+  return marked;
+}
+
+/** The same by its definition, where every frame waits for the six after it. */
+function marksAllHeldBack(said: readonly number[], frames: number): readonly number[] {
+  const marked: number[] = [];
+  let [speaking, onset, lastActive, released] = [false, 0, -1, 0];
+  const release = (end: number): void => {
+    for (; released < end; released += 1) {
+      if (lastActive >= 0 && released >= onset && released <= lastActive + 12) marked.push(released);
+    }
+  };
+  for (let seen = 1; seen <= frames; seen += 1) {
+    const judged = seen % 2 === 0 ? [seen - 4, seen - 3].filter((index) => index >= 0) : [];
+    for (const index of judged) {
+      const from = Math.max(released, lastActive + 1);
+      const active = Array.from({ length: Math.max(0, index + 1 - from) }, (_, i) => from + i).filter(
+        (at) => said[at]! >= Math.fround(0.4),
+      );
+      if (speaking && said[index]! >= 0.2) lastActive = index;
+      else if (speaking) speaking = index - lastActive < 40;
+      else if (active.length >= 3) [speaking, onset, lastActive] = [true, active[0]!, index];
+    }
+    release(seen - 6);
+  }
+  release(frames);
+  return marked;
+}
+
 describe('SpeechDetector', () => {
   it('passes each frame on once, in order, and finds the utterance between two silences', () => {
     const { flags, indices, changes } = detect(join(silence(1), clip, silence(1)));
@@ -226,6 +274,48 @@ describe('SpeechDetector', () => {
     play(join(silence(0.5), clip.subarray(0, 16_000)));
     expect(states).toEqual(['start', 'end', 'start']);
     expect(indices).toEqual(indices.map((_, i) => i));
+  });
+
+  it('lets a frame of an utterance go as it comes, and holds others back for 60 ms in case speech begins', () => {
+    const audio = join(silence(1), clip, silence(1));
+    const extractor = new FeatureExtractor();
+    const detector = new SpeechDetector();
+    let newest = -1;
+    let change = '';
+    const held: { frames: number; speech: boolean; change: string }[] = [];
+    const take: Parameters<SpeechDetector['process']>[1] = (output) => {
+      if (output.kind === 'change') change = output.state;
+      else held.push({ frames: newest - output.frame.index, speech: output.frame.speech, change });
+    };
+    extractor.process({ startSample: 0, samples: audio, concealed: false, arrivalMs: 0 }, (frame) => {
+      newest = frame.index;
+      detector.process(frame, take);
+    });
+    const within = held.filter(({ speech, change: last }) => speech && last === 'start');
+    expect(within.length).toBeGreaterThan(80);
+    // But for those that waited for the start to be sure, and those behind a pause that was no end.
+    expect(within.filter(({ frames }) => frames === 0).length / within.length).toBeGreaterThan(0.8);
+    const outside = held.filter(({ change: last }) => last !== 'start');
+    expect(outside.length).toBeGreaterThan(100);
+    expect(new Set(outside.map(({ frames }) => frames))).toEqual(new Set([6]));
+    expect(Math.max(...held.map(({ frames }) => frames))).toBe(6);
+  });
+
+  it('marks the same frames as one that holds each back for 60 ms', () => {
+    const random = createRandom(7);
+    for (let round = 0; round < 20; round += 1) {
+      // Stretches of speech, and pauses of up to a second in which a frame may still seem to be speech.
+      const said: number[] = [];
+      while (said.length < 1000) {
+        const speech = random() < 0.5;
+        const pause = (): number => (random() < 0.03 ? 0.6 : 0.19 * random());
+        for (let left = 1 + Math.floor(100 * random() ** 2); left > 0; left -= 1) said.push(speech ? 0.15 + 0.85 * random() : pause());
+      }
+      const frames = said.length - 4;
+      const marked = marks(said, frames);
+      expect(marked.length).toBeGreaterThan(100);
+      expect(marked).toEqual(marksAllHeldBack(said, frames));
+    }
   });
 
   it('ends an open utterance when the track ends', () => {
