@@ -68,6 +68,9 @@ export class StreamFeed {
   }
 }
 
+/** Exact: a power of two. */
+const perStep = 1 / featureSteps;
+
 /** Writes blocks of `hopFrames` frames one after the other to arrays of zeros, `[frame][feature]` and `[frame]`. */
 export function copyBlocks(blocks: Blocks, hopFrames: number, features: Float32Array, mask: Float32Array): void {
   const featureCount = features.length / mask.length;
@@ -78,7 +81,7 @@ export function copyBlocks(blocks: Blocks, hopFrames: number, features: Float32A
       throw new Error(`Expected a block of ${String(size)} features, got ${String(block.features.length)}`);
     }
     const from = index * size;
-    for (let i = 0; i < size; i++) features[from + i] = (block.features[i] ?? 0) / featureSteps;
+    for (let i = 0; i < size; i++) features[from + i] = (block.features[i] ?? 0) * perStep;
     mask.set(block.mask, index * hopFrames);
   }
 }

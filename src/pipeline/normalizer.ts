@@ -1,7 +1,7 @@
 // Normalises each caller's features by the running mean and deviation of that caller's own speech.
 import { frontEndKernel, type FrontEndKernel } from './kernel/kernel.ts';
 import { featureCount } from './mel.ts';
-import type { NormalizationPrior } from './types.ts';
+import { featureSteps, type NormalizationPrior } from './types.ts';
 
 /** Normalised values beyond this many deviations are clipped, so that a click cannot swamp the network. */
 export const clipDeviations = 5;
@@ -31,9 +31,9 @@ export class Normalizer {
     return this.#frames;
   }
 
-  /** Takes in a speech frame and writes its normalised features, 104 of them, to `out` from `offset` on. */
-  normalize(logMel: Float32Array, mfcc: Float32Array, out: Float32Array, offset = 0): void {
-    const { functions, rawLogMel, rawMfcc, statistics, normalized } = this.#kernel;
+  /** Takes in a speech frame and writes its normalised features, 104 of them in {@link featureSteps} of a deviation, to `out` from `offset` on. */
+  normalize(logMel: Float32Array, mfcc: Float32Array, out: Int16Array, offset = 0): void {
+    const { functions, rawLogMel, rawMfcc, statistics, steps } = this.#kernel;
     const prior = this.#prior;
     const { meanWeightFrames, stdWeightFrames, memoryFrames } = prior;
     const fades = this.#frames >= memoryFrames;
@@ -43,9 +43,9 @@ export class Normalizer {
     rawLogMel.set(logMel);
     rawMfcc.set(mfcc);
     statistics.set(this.#statistics);
-    functions.normalize(this.#frames, fading, meanWeightFrames, stdWeightFrames, clipDeviations);
+    functions.normalize(this.#frames, fading, meanWeightFrames, stdWeightFrames, clipDeviations, featureSteps);
     this.#statistics.set(statistics);
-    out.set(normalized, offset);
+    out.set(steps, offset);
   }
 }
 

@@ -5,18 +5,7 @@ import { featureCount } from './mel.ts';
 import { Normalizer } from './normalizer.ts';
 import { fullPace, type PaceReading } from './pace.ts';
 import type { DetectedSpeech } from './speech-detector.ts';
-import {
-  featureSteps,
-  type BlockSource,
-  type FeatureBlock,
-  type FeatureFrame,
-  type FeatureWindow,
-  type FrontEndSpec,
-  type PipelineOutput,
-} from './types.ts';
-
-/** Of the frame at hand. */
-const normalized = new Float32Array(featureCount);
+import type { BlockSource, FeatureBlock, FeatureFrame, FeatureWindow, FrontEndSpec, PipelineOutput } from './types.ts';
 
 /** The track that a window belongs to. */
 export type Track = FeatureWindow['track'];
@@ -118,9 +107,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     const { hopFrames } = this.#spec;
     const { features, mask } = (this.#open ??= this.#source.take());
     const row = frame.index % hopFrames;
-    this.#normalizer.normalize(frame.logMel, frame.mfcc, normalized);
-    const from = row * featureCount;
-    for (let i = 0; i < featureCount; i++) features[from + i] = Math.round(featureSteps * (normalized[i] ?? 0));
+    this.#normalizer.normalize(frame.logMel, frame.mfcc, features, row * featureCount);
     mask[row] = 1;
   }
 

@@ -44,7 +44,8 @@ export interface FrontEndKernel {
   readonly voiceValues: Float32Array;
   readonly rawLogMel: Float32Array;
   readonly rawMfcc: Float32Array;
-  readonly normalized: Float32Array;
+  /** Of the normalised frame. */
+  readonly steps: Int16Array;
   /** Means, then squared deviations. */
   readonly statistics: Float32Array;
   readonly priorMean: Float32Array;
@@ -83,7 +84,7 @@ function createKernel(): FrontEndKernel {
     voiceValues: floats(at.voiceValuesAt, voiceInputCount),
     rawLogMel: floats(at.rawAt, melBands),
     rawMfcc: floats(at.rawAt + 4 * melBands, mfccCount),
-    normalized: floats(at.normalizedAt, featureCount),
+    steps: new Int16Array(memory, at.stepsAt, featureCount),
     statistics: floats(at.meansAt, 2 * featureCount),
     priorMean: floats(at.priorMeanAt, featureCount),
     priorVariance: floats(at.priorVarianceAt, featureCount),

@@ -25,9 +25,9 @@ export const voiceLogMelAt = 20736;
 export const voiceLevelsAt = 20992;
 export const voiceValuesAt = 21120;
 
-/** A frame in and out of the normalisation; a caller's statistics; the prior's mean and weighed variance. */
+/** A frame into the normalisation, and out of it in steps of 16 bits; a caller's statistics; the prior's mean and weighed variance. */
 export const rawAt = 21504;
-export const normalizedAt = 21920;
+export const stepsAt = 21920;
 export const meansAt = 22336;
 export const deviationsAt = 22752;
 export const priorMeanAt = 23168;

@@ -5,7 +5,12 @@ import { readFileSync } from 'node:fs';
 export interface KernelFunctions {
   readonly analyse: (frames: number) => void;
   readonly shift: (fromSample: number, endSample: number) => void;
-  readonly normalize: (frames: number, fading: number, meanWeightFrames: number, stdWeightFrames: number, clipDeviations: number) => void;
+  readonly normalize: (
+    ...numbers: [
+      ...[frames: number, fading: number, meanWeightFrames: number, stdWeightFrames: number],
+      ...[clipDeviations: number, stepsPerDeviation: number],
+    ]
+  ) => void;
   /** 1 for a frame with a signal, else 0. */
   readonly takeVoice: (signalNepers: number) => number;
   readonly stepVoice: (
