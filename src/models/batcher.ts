@@ -14,7 +14,7 @@ export type LostFate = 'superseded' | 'expired' | 'failed';
 export interface BatchingOptions {
   /** Most windows in a batch. @default 8 */
   readonly maxBatch?: number;
-  /** Longest wait for a batch to fill, ms. @default 10 */
+  /** Longest wait for a batch to fill, ms. @default 15 */
   readonly maxQueueMs?: number;
   /** A window whose last packet came longer ago than this is dropped rather than scored, ms. @default 2000 */
   readonly maxAgeMs?: number;
@@ -52,7 +52,7 @@ interface Waiting extends Queued {
   readonly track: Track;
 }
 
-const defaults = { maxBatch: 8, maxQueueMs: 10, maxAgeMs: 2000, maxInFlight: 1 };
+const defaults = { maxBatch: 8, maxQueueMs: 15, maxAgeMs: 2000, maxInFlight: 1 };
 
 /**
  * A batch leaves when it is full or its oldest window has waited `maxQueueMs`, and the engine has room for it. A track
