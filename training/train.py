@@ -71,10 +71,10 @@ def one(recipe, train, test, out, options):
         **{f"{kind}_{name}": scored[name][at] for name in scored for at, kind in enumerate(("logits", "owners", "weights"))},
     )
     (out / "speakers.json").write_text(json.dumps({"train": sorted(set(train.speakers)), "test": sorted(set(test.speakers))}) + "\n")
-    temperatures = calibrated(test.labels, *scored["caller"])
+    calibration = calibrated(test.labels, *scored["caller"])
     entry = {
         "recipe": asdict(recipe), "data": str(Path(options.data).name), "parameters": count, "out": out.name,
-        "caller": figures(test, *scored["caller"], temperatures), "newCaller": figures(test, *scored["new"], temperatures),
+        "caller": figures(test, *scored["caller"], calibration), "newCaller": figures(test, *scored["new"], calibration),
     }
     with open(out.parent / "runs.jsonl", "a") as log:
         log.write(json.dumps(entry) + "\n")
@@ -117,7 +117,7 @@ def assert_knows_no_others(folder, train, option):
 
 
 def cross_validated(out, count):
-    """Figures over all folds: each fold's temperature is fitted on the other folds' unseen speakers, never on its own."""
+    """Figures over all folds: each fold's calibration is fitted on the other folds' unseen speakers, never on its own."""
     parts = [np.load(out / f"fold-{number}" / "test.npz") for number in range(count)]
     for name in ("caller", "new"):
         result = pooled(parts, name)

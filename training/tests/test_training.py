@@ -18,10 +18,10 @@ import torch
 from train import initial_of, taught_by
 from undertone.data import load, split_by_speaker
 from undertone import augment
-from undertone.exporting import context_of, write_graphs
+from undertone.exporting import context_of, settled, write_graphs
 from undertone.serving import StreamingTrunk
 from undertone.metrics import fit_temperature
-from undertone.report import calibrated, figures, pooled, sharpened, verdict_temperature_of
+from undertone.report import Calibration, calibrated, figures, pooled, sharpened, verdict_temperature_of
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
 from undertone.windows import random_ends, utterances, window_ends
@@ -268,8 +268,34 @@ class Training(unittest.TestCase):
         np.testing.assert_array_equal(again[0], logits)
         part = {"labels": self.test.labels, "speakers": self.test.speakers, "logits_caller": logits, "owners_caller": owners, "weights_caller": weights}
         both = pooled([part, part], "caller")
-        self.assertAlmostEqual(both["meanUar"], result["uar"])
+        own = figures(self.test, logits, owners, weights, calibrated(self.test.labels, logits, owners, weights, biased=True))
+        self.assertAlmostEqual(both["meanUar"], own["uar"])
         self.assertEqual(both["clips"], 2 * len(self.test))
+        np.testing.assert_allclose(np.sum(both["biases"], 1), 0, atol=1e-5)
+
+    def test_the_bias_goes_into_the_last_layer(self):
+        model = self.run_of("settled")[0].averaged.eval()
+        bias = np.array([0.5, 0, 0, 0, -0.5, 0], dtype=np.float32)
+        biased, left = settled(model, Calibration(0.8, 0.9, bias))
+        steps = torch.rand(3, 30, model.step_size)
+        with torch.no_grad():
+            np.testing.assert_allclose(left.of(biased.score(steps).numpy()), Calibration(0.8, 0.9, bias).of(model.score(steps).numpy()), atol=1e-5)
+        self.assertEqual(left[:2], (0.8, 0.9))
+
+    def test_a_bias_undoes_a_leaning(self):
+        rng = np.random.default_rng(3)
+        labels = rng.integers(0, 6, 6000)
+        logits = (2 * np.eye(6)[labels] + rng.gumbel(size=(6000, 6))).astype(np.float32)
+        leaning = np.array([0, 0, 0, 0, 1.5, -0.5], dtype=np.float32)
+        everyone = np.arange(6000)
+        calibration = calibrated(labels, 3 * (logits + leaning), everyone, np.ones(6000), biased=True)
+        # Not all of it: a bias has its price.
+        whole = (leaning.mean() - leaning) * 3 / calibration.temperature
+        self.assertTrue((np.sign(calibration.bias) == np.sign(whole)).all() and (np.abs(calibration.bias) < np.abs(whole)).all(), calibration.bias)
+        plain = calibrated(labels, 3 * (logits + leaning), everyone, np.ones(6000))
+        np.testing.assert_array_equal(plain.bias, np.zeros(6))
+        right = [(each.of(3 * (logits + leaning)).argmax(1) == labels).mean() for each in (plain, calibration)]
+        self.assertGreater(right[1], right[0] + 0.02)
 
     def test_sharpens_verdicts_that_are_less_sure_than_they_are_right(self):
         rng = np.random.default_rng(1)
@@ -309,7 +335,7 @@ class Training(unittest.TestCase):
         (self.folder / "export" / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers)), "test": sorted(set(self.test.speakers))}))
         out = self.folder / "model"
         command = [sys.executable, "training/export.py", "--run", str(self.folder / "export"), "--data", str(self.folder / "features"), "--version", "0.0.1"]
-        report = subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=True, capture_output=True, text=True)
+        report = subprocess.run([*command, "--out", str(out), "--apart", str(self.folder / "apart")], cwd=ROOT, check=True, capture_output=True, text=True)
         self.assertIn("uar", json.loads(report.stdout[report.stdout.index("{\n") :])["unseen"])
         manifest = json.loads((out / "manifest.json").read_text())
         self.assertEqual(manifest["contextFrames"], context_of(trainer.averaged))
@@ -318,6 +344,13 @@ class Training(unittest.TestCase):
         self.assertEqual(sorted(manifest["files"]), ["head", *int8, "trunk", "whole"])
         for file in manifest["files"].values():
             self.assertEqual(hashlib.sha256((out / file["path"]).read_bytes()).hexdigest(), file["sha256"])
+        bias = json.loads(report.stdout[report.stdout.index("{\n") :])["bias"]
+        self.assertAlmostEqual(sum(bias.values()), 0, delta=1e-3)
+        self.assertGreater(max(map(abs, bias.values())), 0)
+        # Of each unseen speaker a model that knows everyone else.
+        apart = [json.loads((self.folder / "apart" / f"fold-{number}" / "speakers.json").read_text()) for number in range(len(set(self.test.speakers)))]
+        self.assertEqual([fold["test"] for fold in apart], [[speaker] for speaker in sorted(set(self.test.speakers))])
+        self.assertTrue(all(set(fold["train"]) == set(self.clips.speakers) - set(fold["test"]) for fold in apart))
         # With copies of the unseen speakers other temperatures come out, and no other figures.
         more = subprocess.run([*command, "--out", str(self.folder / "model-2"), "--copies", str(self.folder / "features")], cwd=ROOT, check=True, capture_output=True, text=True)
         reports = [json.loads(each.stdout[each.stdout.index("{\n") :]) for each in (report, more)]

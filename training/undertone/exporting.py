@@ -1,5 +1,6 @@
 """Writes a trained network as the graphs that serve and check it, with a fixture by which every engine is held to it."""
 
+import copy
 import hashlib
 import importlib.util
 import json
@@ -24,6 +25,14 @@ TRACED = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
 def context_of(model):
     """Left context of a whole window: the trunk's receptive field in whole steps."""
     return -(-model.context // windows.STRIDE) * windows.STRIDE
+
+
+@torch.no_grad()
+def settled(model, calibration):
+    """A copy of the network that has the calibration's bias in its last layer, and the calibration that is left to do."""
+    model = copy.deepcopy(model)
+    model.head[-1].bias += calibration.temperature * torch.from_numpy(calibration.bias)
+    return model, calibration._replace(bias=np.zeros_like(calibration.bias))
 
 
 def write_graphs(model, out):
@@ -103,7 +112,7 @@ def write_parity(model, clips, mean, std, out):
     (out / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")
 
 
-def write_manifest(model, files, mean, std, temperatures, version, trained_on, out):
+def write_manifest(model, files, mean, std, calibration, version, trained_on, out):
     manifest = {
         "format": "undertone-model/2", "name": "emonet", "version": version, "labels": LABELS,
         "sampleRateHz": 16000, "hopSamples": 160, "melBands": 64, "mfccCount": 40,
@@ -115,7 +124,7 @@ def write_manifest(model, files, mean, std, temperatures, version, trained_on, o
             "meanWeightFrames": normalize.MEAN_WEIGHT_FRAMES, "stdWeightFrames": normalize.STD_WEIGHT_FRAMES,
             "memoryFrames": normalize.MEMORY_FRAMES,
         },
-        "temperature": round(temperatures[0], 4), "verdictTemperature": round(temperatures[1], 4), "verdictPower": windows.VERDICT_POWER, "uncertainBelow": 0.4,
+        "temperature": round(calibration.temperature, 4), "verdictTemperature": round(calibration.verdict, 4), "verdictPower": windows.VERDICT_POWER, "uncertainBelow": 0.4,
         "files": files, "trainedOn": trained_on,
         "license": "Weights: Apache-2.0; trained on CREMA-D (ODbL 1.0, DbCL 1.0), see MODEL_CARD.md",
     }

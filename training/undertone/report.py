@@ -1,16 +1,24 @@
 """Figures of a scored set: by clip, by speaker, calibrated, and pooled over folds."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .data import LABELS
-from .metrics import calibration_error, fit_temperature, macro_f1, recalls, softmax, uar
-from .score import clip_posteriors, weighted_mean
+from .metrics import calibration_error, fit, fit_temperature, macro_f1, recalls, softmax, uar
+from .score import weighted_mean
 
 
-def fit_temperature_of(labels, logits, owners):
-    """The temperature of the windows' posteriors, each clip weighing the same."""
-    weight = 1.0 / np.bincount(owners, minlength=len(labels))[owners]
-    return fit_temperature(labels[owners], logits, weight.astype(np.float32))
+class Calibration(NamedTuple):
+    """A window's posterior is `softmax(logits / temperature + bias)`; a verdict is the windows' mean to the power of 1 / `verdict`."""
+
+    temperature: float
+    verdict: float
+    bias: np.ndarray
+
+    def of(self, logits):
+        """Posteriors of windows."""
+        return softmax(logits / self.temperature + self.bias)
 
 
 def verdict_temperature_of(labels, posterior):
@@ -26,26 +34,23 @@ def sharpened(posterior, temperature):
     return powers / np.maximum(powers.sum(1, keepdims=True), 1e-9)
 
 
-def calibrated(labels, logits, owners, weights):
-    """(temperature of windows, temperature of verdicts), fitted on this set."""
-    temperature = fit_temperature_of(labels, logits, owners)
-    return temperature, verdict_temperature_of(labels, clip_posteriors(logits, owners, weights, len(labels), temperature))
+def calibrated(labels, logits, owners, weights, biased=False):
+    """Fitted on this set, each clip weighing the same. With `biased` it moves UARs too: those of this set are then too good."""
+    weight = (1.0 / np.bincount(owners, minlength=len(labels))[owners]).astype(np.float32)
+    temperature, bias = fit(labels[owners], logits, weight, biased)
+    windows = Calibration(temperature, 1.0, bias)
+    return windows._replace(verdict=verdict_temperature_of(labels, weighted_mean(windows.of(logits), owners, weights, len(labels))))
 
 
-def figures(clips, logits, owners, weights, temperatures):
-    """Of a set of `Clips`: all that a run's line says. temperatures: (of windows, of verdicts)."""
-    return figures_of(clips.labels, clips.speakers, softmax(logits / temperatures[0]), owners, weights, temperatures)
-
-
-def figures_of(labels, speakers, windows, owners, weights, temperatures):
-    """windows: calibrated posteriors of windows `[W, 6]`; a clip's verdict is their weighted mean, sharpened."""
-    mean = weighted_mean(windows, owners, weights, len(labels))
-    posterior = sharpened(mean, temperatures[1])
-    return figures_of_verdicts(labels, speakers, posterior) | {
+def figures(clips, logits, owners, weights, calibration):
+    """Of a set of `Clips`: all that a run's line says; a clip's verdict is the weighted mean of its windows, sharpened."""
+    labels, windows = clips.labels, calibration.of(logits)
+    posterior = sharpened(weighted_mean(windows, owners, weights, len(labels)), calibration.verdict)
+    return figures_of_verdicts(labels, clips.speakers, posterior) | {
         "eceOfWindows": calibration_error(labels[owners], windows),
         "windows": len(owners),
-        "temperature": temperatures[0],
-        "verdictTemperature": temperatures[1],
+        "temperature": calibration.temperature,
+        "verdictTemperature": calibration.verdict,
     }
 
 
@@ -72,16 +77,16 @@ def pooled(parts, name):
     folds = []
     for number, part in enumerate(parts):
         others = [other for at, other in enumerate(parts) if at != number]
-        temperatures = calibrated(*joined(others, name)[:4])
-        windows = softmax(part[f"logits_{name}"] / temperatures[0])
-        owners = part[f"owners_{name}"]
-        mean = clip_posteriors(part[f"logits_{name}"], owners, part[f"weights_{name}"], len(part["labels"]), temperatures[0])
-        folds.append({"windows": windows, "posterior": sharpened(mean, temperatures[1]), "temperatures": temperatures})
+        calibration = calibrated(*joined(others, name)[:4], biased=True)
+        windows = calibration.of(part[f"logits_{name}"])
+        mean = weighted_mean(windows, part[f"owners_{name}"], part[f"weights_{name}"], len(part["labels"]))
+        folds.append({"windows": windows, "posterior": sharpened(mean, calibration.verdict), "calibration": calibration})
     labels, _, owners, _, speakers = joined(parts, name)
     everything = figures_of_verdicts(labels, speakers, np.concatenate([fold["posterior"] for fold in folds]))
     uars = [uar(part["labels"], fold["posterior"].argmax(1)) for part, fold in zip(parts, folds)]
     return {
-        "meanUar": float(np.mean(uars)), "foldUars": uars, "temperatures": [fold["temperatures"] for fold in folds], **everything,
+        "meanUar": float(np.mean(uars)), "foldUars": uars, "temperatures": [fold["calibration"][:2] for fold in folds],
+        "biases": [fold["calibration"].bias.tolist() for fold in folds], **everything,
         "eceOfWindows": calibration_error(labels[owners], np.concatenate([fold["windows"] for fold in folds])),
     }
 

@@ -39,9 +39,9 @@ def score(model, clips, mean, std, seed=0, independent=False, batch=256):
     return np.concatenate(logits), np.concatenate(owners), np.concatenate(weights)
 
 
-def clip_posteriors(logits, owners, weights, count, temperature=1.0):
+def clip_posteriors(logits, owners, weights, count):
     """Mean posterior of each clip's windows, `[clips, 6]`; zeros for a clip in which nothing was scored."""
-    return weighted_mean(softmax(logits / temperature), owners, weights, count)
+    return weighted_mean(softmax(logits), owners, weights, count)
 
 
 def weighted_mean(posteriors, owners, weights, count):
