@@ -69,7 +69,7 @@ const pipeline = z
       .number()
       .min(0)
       .max(20)
-      .default(10)
+      .default(6)
       .describe(
         'Where many packets come, the main thread sleeps so long between two bursts of them, ms, which saves it a wake-up for each. 0: never.',
       ),
@@ -99,7 +99,7 @@ const pipeline = z
 
 const batching = z.strictObject({
   maxBatch: z.int().min(1).max(256).default(8).describe('Windows in a batch, at most.'),
-  maxQueueMs: z.number().min(0).max(1000).default(15).describe('How long a window waits for its batch to fill, ms.'),
+  maxQueueMs: z.number().min(0).max(1000).default(10).describe('How long a window waits for its batch to fill, ms.'),
   maxAgeMs: z.number().min(50).max(60_000).default(2000).describe('Age at which a window is dropped instead of scored, ms.'),
 });
 

@@ -14,7 +14,7 @@ export type LostFate = 'superseded' | 'expired' | 'failed';
 export interface BatchingOptions {
   /** Most windows in a batch. @default 8 */
   readonly maxBatch?: number;
-  /** Longest wait for a batch to fill, ms. @default 15 */
+  /** Longest wait for a batch to fill, ms; for windows that come later than so long after their last packet, less by what they are later. @default 10 */
   readonly maxQueueMs?: number;
   /** A window whose last packet came longer ago than this is dropped rather than scored, ms. @default 2000 */
   readonly maxAgeMs?: number;
@@ -52,10 +52,10 @@ interface Waiting extends Queued {
   readonly track: Track;
 }
 
-const defaults = { maxBatch: 8, maxQueueMs: 15, maxAgeMs: 2000, maxInFlight: 1 };
+const defaults = { maxBatch: 8, maxQueueMs: 10, maxAgeMs: 2000, maxInFlight: 1 };
 
 /**
- * A batch leaves when it is full or its oldest window has waited `maxQueueMs`, and the engine has room for it. A track
+ * A batch leaves when it is full or its oldest window has waited `maxQueueMs`, or came late by as much, and the engine has room for it. A track
  * has at most one window waiting (the newest wins) and one with the engine, so nothing grows under overload: the hop
  * widens instead.
  */
@@ -112,8 +112,10 @@ export class Batcher {
     const { callId, trackId } = window.track;
     const track = this.#trackOf(trackId);
     const superseded = track.waiting;
-    // The successor inherits the wait, so that a stream of new windows cannot put off their track's turn.
-    const sinceMs = superseded?.sinceMs ?? this.#options.clock.nowMs();
+    const { clock, maxQueueMs } = this.#options;
+    // The successor inherits the wait, so that a stream of new windows cannot put off their track's turn. And who had to wait for more than
+    // company, above all behind a pause in the speech, does not wait for that as well.
+    const sinceMs = superseded?.sinceMs ?? Math.min(clock.nowMs(), window.arrivalMs + maxQueueMs);
     track.waiting = { window, callId, trackId, sinceMs, track };
     if (track.inFlight === null) this.#queue.put(track.waiting);
     if (superseded !== null) this.#lose(superseded.window, 'superseded');

@@ -33,8 +33,8 @@ function setUp(options: BatchingOptions = {}) {
     onLost: (window, fate) => log.push(`${fate}:${window.track.trackId}/${String(window.endSample / 4000)}`),
     onError: (error) => errors.push(error),
   });
-  const submit = (trackId: string, hop: number, value = 0, callId = 'call') => {
-    batcher.submit(featureWindow({ trackId, hop, value, callId, arrivalMs: clock.nowMs() }));
+  const submit = (trackId: string, hop: number, value = 0, callId = 'call', ageMs = 0) => {
+    batcher.submit(featureWindow({ trackId, hop, value, callId, arrivalMs: clock.nowMs() - ageMs }));
   };
   const fates = async () => {
     const { values } = await metrics.windows.get();
@@ -65,6 +65,21 @@ describe('Batcher', () => {
     expect(engine.batches).toHaveLength(0);
     vi.advanceTimersByTime(1);
     expect(valuesOf(engine.batches[0])).toEqual([1, 2]);
+  });
+
+  it('makes a window that comes late wait for less company, down to none', async () => {
+    const { engine, submit } = setUp({ maxQueueMs: 20 });
+    vi.advanceTimersByTime(100);
+    submit('a', 1, 1, 'call', 15);
+    vi.advanceTimersByTime(5);
+    submit('b', 1, 2, 'call', 32);
+    vi.advanceTimersByTime(7);
+    expect(engine.batches).toHaveLength(0);
+    vi.advanceTimersByTime(1);
+    expect(valuesOf(engine.batches[0])).toEqual([1, 2]);
+    await engine.finish();
+    submit('c', 1, 3, 'call', 40);
+    expect(valuesOf(engine.batches[1])).toEqual([3]);
   });
 
   it('hands the engine the blocks of each window under its track', () => {
