@@ -39,6 +39,8 @@ def main():
     calibration = calibrated(*together(scored), biased=True)
     biases = dict(zip(LABELS, calibration.bias.round(4).tolist()))
     settled_model, calibration = settled(model, calibration)
+    # As they were exported, to make the fixture of test/golden/live with.
+    torch.save({**state, "model": settled_model.state_dict()}, run / "exported.pt")
     trained_on = f"CREMA-D, {len(speakers['train'])} actors; calibrated on {len(speakers['test'])} others"
     write(settled_model, unseen, mean, std, calibration, options.version, trained_on, speakers, out)
     if options.apart:

@@ -4,7 +4,7 @@ Each clip is a caller of whom nothing was heard before. Each window is scored wh
 trunk looks back on; the server streams. Run it after a new model is exported:
 
     node ../../../tools/features/main.ts --data ../../../assets/demo --independent --out FEATURES
-    /usr/bin/python3 make.py --features FEATURES --weights RUN/final.pt
+    /usr/bin/python3 make.py --features FEATURES --weights RUN/exported.pt
 
 Writes live.json: for each clip, the frames (exclusive) at which windows end and the logits of each window.
 """
