@@ -17,8 +17,8 @@ export interface ConfigSources {
 type Settings = Record<string, Record<string, unknown>>;
 
 const environmentPrefix = 'UNDERTONE_';
-/** Variables of that prefix that are no settings. */
-const otherVariables = new Set(['UNDERTONE_CONFIG']);
+/** Variables of that prefix that are no settings: the file of them, and the Python of the training commands. */
+const otherVariables = new Set(['UNDERTONE_CONFIG', 'UNDERTONE_PYTHON']);
 
 /** @throws UndertoneError UT_CONFIG_INVALID that names each key at fault, what was expected and where it came from. */
 export function loadConfig(sources: ConfigSources = {}): Config {

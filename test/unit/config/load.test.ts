@@ -139,6 +139,10 @@ describe('a key that is not known', () => {
     expect(message).toContain('UNDERTONE_SERVER_PORT');
   });
 
+  it('is not the Python of the training commands in the environment', () => {
+    expect(loadConfig({ environment: { UNDERTONE_PYTHON: '/usr/bin/python3' } })).toEqual(loadConfig({}));
+  });
+
   it('is refused among flags', () => {
     const message = refusalOf({ flags: { server: { verbose: true } } });
     expect(message).toContain('verbose');
