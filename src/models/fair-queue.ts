@@ -4,7 +4,7 @@
 export interface Queued {
   readonly callId: string;
   readonly trackId: string;
-  /** When it began to wait, ms. */
+  /** From when on its wait counts, ms. */
   readonly sinceMs: number;
 }
 

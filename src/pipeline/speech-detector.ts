@@ -62,8 +62,8 @@ interface Slot {
  * The network hears two frames at a time and judges the two before them. A frame is active where it is likely enough to be
  * speech; a concealed one never is, for nobody said it. Long digital silence is not given to the network at all.
  *
- * A frame is emitted `delayFrames` late, for it may turn out to be speech until then; of one in an
- * utterance that is sure, and it is emitted at once and judged later. The arrays of an emitted frame are reused: copy what must outlive `emit`.
+ * A frame is emitted `delayFrames` late, for until then it may turn out to be speech. Within an utterance that is sure for as long as the
+ * hangover of its last active frame: such a frame is emitted as it comes, and judged later. The arrays of an emitted frame are reused: copy what must outlive `emit`.
  */
 export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   readonly #options: Omit<Required<SpeechDetectorOptions>, 'network'>;
