@@ -16,41 +16,58 @@ const tolerance = 1e-4;
  * gives numbers that are not finite, or where the trunk
  * - makes more of silence than zeros: then silence before a window would differ from nothing before it,
  * - sees more than `contextFrames` back: then scores would depend on when a stream began,
- * - makes other steps of frames in two runs than in one: then they would depend on dropped windows.
+ * - makes other steps of the same frames where they lie otherwise in the hops: then what it remembers is not what it saw.
  */
 export async function checkSession(session: Session, shape: StreamShape): Promise<void> {
   const { contextFrames, hopFrames, strideFrames, stateSize, windowFrames, stepSize } = shape;
-  const nothing = new Float32Array(stateSize);
-  const silence = await runTrunk(session, shape, [silent(shape, hopFrames)], nothing);
+  const silence = await runTrunk(session, shape, [silent(shape, hopFrames)], new Float32Array(stateSize));
   expectThat(silence.steps.every(isZero) && silence.next.every(isZero), 'the trunk to make zeros of silence', 'others');
 
-  const common = noise(shape, contextFrames + strideFrames);
-  const [spoken, unspoken] = [noise(shape, strideFrames), silent(shape, strideFrames)].map((before) => join(before, common));
-  const once = await runTrunk(session, shape, [spoken ?? common, unspoken ?? common], new Float32Array(2 * stateSize));
-  const all = once.steps.subarray(0, once.steps.length / 2);
-  const last = (steps: Float32Array): Float32Array => steps.subarray(steps.length - stepSize);
+  const hops = Math.ceil((contextFrames + strideFrames) / hopFrames);
+  const common = noise(shape, hops * hopFrames);
+  const spoken = join(noise(shape, hopFrames), common);
+  const [all = [], after = [], shifted = []] = await stream(session, shape, [
+    spoken,
+    join(silent(shape, hopFrames), common),
+    join(silent(shape, strideFrames), spoken),
+  ]);
   const context = String(contextFrames);
-  expectThat(agree(last(all), last(once.steps)), `the trunk to look back on at most contextFrames = ${context} frames`, 'more');
-
-  const first = await runTrunk(session, shape, [noise(shape, strideFrames)], nothing);
-  const second = await runTrunk(session, shape, [common], first.next);
-  const [after, next] = [all.subarray(stepSize), once.next.subarray(0, stateSize)];
-  const goesOn = agree(all.subarray(0, stepSize), first.steps) && agree(after, second.steps) && agree(next, second.next);
-  expectThat(goesOn, 'the trunk to go on from its state as if it had run once', 'other steps');
+  const clear = Math.ceil((hopFrames + contextFrames) / strideFrames);
+  expectThat(agree(all.slice(clear), after.slice(clear)), `the trunk to look back on at most contextFrames = ${context} frames`, 'more');
+  expectThat(agree(all.slice(0, -1), shifted.slice(1)), 'the trunk to make the same steps wherever the hops begin', 'others');
 
   const window = new Float32Array((windowFrames / strideFrames) * stepSize);
-  window.set(all.subarray(Math.max(0, all.length - window.length)), Math.max(0, window.length - all.length));
+  const newest = all.slice(-windowFrames / strideFrames);
+  for (const [i, step] of newest.entries()) window.set(step, window.length - (newest.length - i) * stepSize);
   const logits = await attempt('head', () => session.head(Float32Array.from([...window, ...window.fill(0)]), 2));
   expectSize('head', 'logits', logits, 2, shape.labelCount);
   expectThat(logits.every(Number.isFinite), 'finite logits', 'others');
 }
 
+/** The steps of each row, whose frames go through the trunk hop by hop; what is less than a hop at the end is left out. */
+async function stream(session: Session, shape: StreamShape, rows: readonly Frames[]): Promise<Float32Array[][]> {
+  const { hopFrames, stepSize, stateSize } = shape;
+  const hops = Math.floor(Math.min(...rows.map(({ mask }) => mask.length)) / hopFrames);
+  const made = rows.map((): Float32Array[] => []);
+  let state: Float32Array = new Float32Array(rows.length * stateSize);
+  for (let hop = 0; hop < hops; hop += 1) {
+    const parts = rows.map((row) => cut(row, hop * hopFrames, hopFrames));
+    const { steps, next } = await runTrunk(session, shape, parts, state);
+    const each = steps.length / stepSize / rows.length;
+    for (const [i, row] of made.entries()) {
+      for (let step = i * each; step < (i + 1) * each; step += 1) row.push(steps.subarray(step * stepSize, (step + 1) * stepSize));
+    }
+    state = next;
+  }
+  return made;
+}
+
+/** Runs one hop of each row. */
 async function runTrunk(session: Session, shape: StreamShape, rows: readonly Frames[], state: Float32Array): Promise<TrunkOutput> {
   const batch = rows.length;
-  const frames = rows[0]?.mask.length ?? 0;
   const { features, mask } = rows.reduce(join);
-  const { steps, next } = await attempt('trunk', () => session.trunk({ batch, frames, features, mask, state }));
-  expectSize('trunk', 'steps', steps, batch, (frames / shape.strideFrames) * shape.stepSize);
+  const { steps, next } = await attempt('trunk', () => session.trunk({ batch, features, mask, state }));
+  expectSize('trunk', 'steps', steps, batch, (shape.hopFrames / shape.strideFrames) * shape.stepSize);
   expectSize('trunk', 'next', next, batch, shape.stateSize);
   expectThat(steps.every(Number.isFinite) && next.every(Number.isFinite), 'finite steps and states of the trunk', 'others');
   // Copied: a session's outputs may be valid only until its next call.
@@ -76,6 +93,11 @@ function noise({ featureCount }: StreamShape, frames: number): Frames {
   return { features, mask: new Float32Array(frames).fill(1) };
 }
 
+function cut({ features, mask }: Frames, from: number, frames: number): Frames {
+  const width = features.length / mask.length;
+  return { features: features.subarray(from * width, (from + frames) * width), mask: mask.subarray(from, from + frames) };
+}
+
 function join(a: Frames, b: Frames): Frames {
   return { features: Float32Array.from([...a.features, ...b.features]), mask: Float32Array.from([...a.mask, ...b.mask]) };
 }
@@ -84,8 +106,12 @@ function isZero(value: number): boolean {
   return value === 0;
 }
 
-function agree(a: Float32Array, b: Float32Array): boolean {
-  return a.length === b.length && a.every((value, i) => Math.abs(value - (b[i] ?? NaN)) <= tolerance * Math.max(1, Math.abs(value)));
+function agree(a: readonly Float32Array[], b: readonly Float32Array[]): boolean {
+  return a.length === b.length && a.every((step, i) => step.every((value, k) => near(value, b[i]?.[k] ?? NaN)));
+}
+
+function near(a: number, b: number): boolean {
+  return Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(a));
 }
 
 function expectSize(network: string, name: string, values: Float32Array, batch: number, each: number): void {

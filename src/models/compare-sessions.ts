@@ -32,7 +32,6 @@ export async function compareSessions(candidate: Session, reference: Session, sh
   const hops = Math.floor(windowFrames / hopFrames);
   const input = {
     batch,
-    frames: hopFrames,
     features: new Float32Array(batch * hopFrames * featureCount),
     mask: new Float32Array(batch * hopFrames),
   };
@@ -60,7 +59,7 @@ export async function compareSessions(candidate: Session, reference: Session, sh
 /** Runs one hop, and puts its steps where they belong in the window. */
 async function append(
   lane: Lane,
-  input: { batch: number; frames: number; features: Float32Array; mask: Float32Array },
+  input: { batch: number; features: Float32Array; mask: Float32Array },
   hop: number,
   shape: StreamShape,
 ): Promise<TrunkOutput> {

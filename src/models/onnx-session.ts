@@ -40,11 +40,11 @@ export class OnnxSession implements Session {
     return new OnnxSession(trunk, head, shape);
   }
 
-  async trunk({ batch, frames, features, mask, state }: TrunkInput): Promise<TrunkOutput> {
-    const { featureCount, stateSize } = this.#shape;
+  async trunk({ batch, features, mask, state }: TrunkInput): Promise<TrunkOutput> {
+    const { hopFrames, featureCount, stateSize } = this.#shape;
     const { steps, next } = await this.#trunk.run({
-      features: new Tensor('float32', features, [batch, frames, featureCount]),
-      mask: new Tensor('float32', mask, [batch, frames]),
+      features: new Tensor('float32', features, [batch, hopFrames, featureCount]),
+      mask: new Tensor('float32', mask, [batch, hopFrames]),
       state: new Tensor('float32', state, [batch, stateSize]),
     });
     return { steps: floatsOf('steps', steps), next: floatsOf('next', next) };

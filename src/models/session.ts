@@ -19,14 +19,12 @@ export interface NetworkFiles {
   readonly shape: StreamShape;
 }
 
-/** New frames of several tracks, as many of each, and what the trunk remembers of the frames before. */
+/** A hop of new frames of several tracks, and what the trunk remembers of the frames before. */
 export interface TrunkInput {
   readonly batch: number;
-  /** A multiple of `strideFrames`. */
-  readonly frames: number;
-  /** `[batch][frames][featureCount]` */
+  /** `[batch][hopFrames][featureCount]` */
   readonly features: Float32Array;
-  /** `[batch][frames]` */
+  /** `[batch][hopFrames]` */
   readonly mask: Float32Array;
   /** `[batch][stateSize]`; zeros mean that silence came before. */
   readonly state: Float32Array;
@@ -34,7 +32,7 @@ export interface TrunkInput {
 
 /** What the trunk makes of them. */
 export interface TrunkOutput {
-  /** `[batch][frames / strideFrames][stepSize]` */
+  /** `[batch][hopFrames / strideFrames][stepSize]` */
   readonly steps: Float32Array;
   /** What it remembers now, `[batch][stateSize]`. */
   readonly next: Float32Array;

@@ -7,7 +7,7 @@ export interface StreamItem {
   readonly trackId: string;
   /** The frame before which they end. */
   readonly endFrame: number;
-  /** How many there are; a multiple of `strideFrames`. */
+  /** How many there are; a multiple of `hopFrames`. */
   readonly frames: number;
   /** Whether silence came before them, as far as it matters; otherwise they go on where the track's last item ended. */
   readonly fresh: boolean;
@@ -29,10 +29,15 @@ interface Stream {
   readonly steps: StepRing;
 }
 
+/** A hop of an item. */
 interface Row {
   readonly item: StreamItem;
   /** Where its frames begin in the batch. */
   readonly firstFrame: number;
+  /** The frame before which it ends. */
+  readonly endFrame: number;
+  /** Whether silence came before it. */
+  readonly fresh: boolean;
 }
 
 /** So many released streams are kept however few there are. */
@@ -70,8 +75,7 @@ export class Streams {
   async run(batch: StreamBatch): Promise<Float32Array> {
     const { items } = batch;
     try {
-      const groups = this.#group(batch);
-      for (const rows of groups) await this.#append(rows, batch);
+      for (const rows of this.#hops(batch)) await this.#append(rows, batch);
       return await this.#score(items);
     } catch (error) {
       for (const { trackId } of items) this.#streams.delete(trackId);
@@ -88,55 +92,59 @@ export class Streams {
     if (this.#spare.length > most) this.#spare.length = most;
   }
 
-  /** The rows of the batch, those with as many frames together: they can be run as one. */
-  #group({ items, features, mask }: StreamBatch): Row[][] {
-    const groups = new Map<number, Row[]>();
+  /**
+   * The hops of the batch, those that can be run together: all items end with the last run, so that usually, when each has one
+   * hop, there is one.
+   */
+  #hops({ items, features, mask }: StreamBatch): Row[][] {
+    const { hopFrames, featureCount } = this.#shape;
     if (new Set(items.map(({ trackId }) => trackId)).size < items.length) throw new Error('Expected each track once in a batch');
+    const runs: Row[][] = [];
     let firstFrame = 0;
     for (const item of items) {
       const { frames, fresh, endFrame, trackId } = item;
-      if (!(frames > 0 && frames % this.#shape.strideFrames === 0)) {
-        throw new Error(`Expected a multiple of ${String(this.#shape.strideFrames)} frames, got ${String(frames)}`);
+      if (!(frames > 0 && frames % hopFrames === 0)) {
+        throw new Error(`Expected a multiple of ${String(hopFrames)} frames, got ${String(frames)}`);
       }
       const reached = this.#streams.get(trackId)?.endFrame;
       if (!fresh && reached !== endFrame - frames) {
         const got = reached === undefined ? 'no stream' : `one that ends at ${String(reached)}`;
         throw new Error(`Expected a stream that ends at frame ${String(endFrame - frames)}, got ${got}`);
       }
-      const group = groups.get(frames);
-      if (group === undefined) groups.set(frames, [{ item, firstFrame }]);
-      else group.push({ item, firstFrame });
-      firstFrame += frames;
+      for (let left = frames / hopFrames - 1; left >= 0; left -= 1) {
+        const row = { item, firstFrame, endFrame: endFrame - left * hopFrames, fresh: fresh && (left + 1) * hopFrames === frames };
+        (runs[left] ??= []).push(row);
+        firstFrame += hopFrames;
+      }
     }
-    if (mask.length !== firstFrame || features.length !== firstFrame * this.#shape.featureCount) {
+    if (mask.length !== firstFrame || features.length !== firstFrame * featureCount) {
       const got = `${String(features.length)} features and a mask of ${String(mask.length)}`;
-      throw new Error(`Expected ${String(firstFrame)} frames of ${String(this.#shape.featureCount)} features, got ${got}`);
+      throw new Error(`Expected ${String(firstFrame)} frames of ${String(featureCount)} features, got ${got}`);
     }
-    return [...groups.values()];
+    return runs.reverse();
   }
 
   async #append(rows: readonly Row[], all: StreamBatch): Promise<void> {
-    const { stateSize, stepSize, strideFrames, featureCount } = this.#shape;
+    const { hopFrames, stateSize, stepSize, strideFrames, featureCount } = this.#shape;
     const batch = rows.length;
-    const frames = rows[0]?.item.frames ?? 0;
-    const together = batch === all.items.length;
+    const together = batch * hopFrames === all.mask.length;
     this.#states = atLeast(this.#states, batch * stateSize);
     const state = this.#states.subarray(0, batch * stateSize);
-    for (const [row, { item }] of rows.entries()) {
+    for (const [row, { item, fresh }] of rows.entries()) {
       const at = row * stateSize;
-      const stream = item.fresh ? undefined : this.#streams.get(item.trackId);
+      const stream = fresh ? undefined : this.#streams.get(item.trackId);
       if (stream === undefined) state.fill(0, at, at + stateSize);
       else state.set(stream.state, at);
     }
-    const features = together ? all.features : pick(all.features, rows, frames, featureCount);
-    const mask = together ? all.mask : pick(all.mask, rows, frames, 1);
-    const { steps, next } = await this.#session.trunk({ batch, frames, features, mask, state });
-    const size = (frames / strideFrames) * stepSize;
+    const features = together ? all.features : pick(all.features, rows, hopFrames, featureCount);
+    const mask = together ? all.mask : pick(all.mask, rows, hopFrames, 1);
+    const { steps, next } = await this.#session.trunk({ batch, features, mask, state });
+    const size = (hopFrames / strideFrames) * stepSize;
     expectLength('steps', steps, batch * size);
     expectLength('next', next, batch * stateSize);
-    for (const [row, { item }] of rows.entries()) {
-      const stream = this.#streamOf(item);
-      stream.endFrame = item.endFrame;
+    for (const [row, each] of rows.entries()) {
+      const stream = this.#streamOf(each);
+      stream.endFrame = each.endFrame;
       stream.state.set(next.subarray(row * stateSize, (row + 1) * stateSize));
       stream.steps.append(steps.subarray(row * size, (row + 1) * size));
     }
@@ -155,7 +163,7 @@ export class Streams {
     return logits;
   }
 
-  #streamOf({ trackId, fresh }: StreamItem): Stream {
+  #streamOf({ item: { trackId }, fresh }: Row): Stream {
     const known = this.#streams.get(trackId);
     const stream = known ?? this.#spare.pop() ?? this.#newStream();
     // Of a track that is new, what another left: its state is written by the trunk.
@@ -170,7 +178,7 @@ export class Streams {
   }
 }
 
-/** The frames of some rows, one after the other. */
+/** The frames of some hops, one after the other. */
 function pick(values: Float32Array, rows: readonly Row[], frames: number, width: number): Float32Array {
   const out = new Float32Array(rows.length * frames * width);
   for (const [row, { firstFrame }] of rows.entries()) {

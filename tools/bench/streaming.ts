@@ -118,7 +118,7 @@ function variantsOf({ model, windows, whole, session, streams, feed, int8 }: Set
     timed(ways.int8, streamedInt8.run, streamedInt8.prepare),
     timed(
       ways.trunk,
-      times(() => session.trunk({ batch, frames: hopFrames, features, mask, state })),
+      times(() => session.trunk({ batch, features, mask, state })),
     ),
     timed(
       ways.head,

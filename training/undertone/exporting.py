@@ -10,9 +10,9 @@ import torch
 
 from . import normalize, windows
 from .data import LABELS
-from .model import StreamingHead, WholeWindow
+from .model import WholeWindow
 from .quantizing import write_int8_head
-from .serving import StreamingTrunk
+from .serving import StreamingHead, StreamingTrunk
 
 OPSET = 15
 # Clips that tell how large the trunk's outputs get, and how much larger they may be in service before they are clipped.
@@ -39,14 +39,14 @@ def write_graphs(model, out):
     """`trunk`, `head` and `whole` as ONNX; returns what the manifest says of the files."""
     model.eval()
     trunk, context = StreamingTrunk(model).eval(), context_of(model)
-    batch, frames = {0: "batch"}, {0: "batch", 1: "frames"}
+    batch = {0: "batch"}
     hop, whole = windows.HOP_FRAMES, context + windows.WINDOW_FRAMES
     features = (model.step_size - model.channels - 1) // 2
     graphs = {
         "trunk": (
             trunk, (torch.randn(2, hop, features), torch.ones(2, hop), torch.zeros(2, trunk.state_size)),
             ["features", "mask", "state"], ["steps", "next"],
-            {"features": frames, "mask": frames, "state": batch, "steps": {0: "batch", 1: "count"}, "next": batch},
+            {"features": batch, "mask": batch, "state": batch, "steps": batch, "next": batch},
         ),
         "head": (
             StreamingHead(model).eval(), (torch.randn(2, windows.WINDOW_FRAMES // windows.STRIDE, model.step_size),),

@@ -112,17 +112,6 @@ class EmoNet(nn.Module):
         return self.score(steps[:, context // STRIDE :])
 
 
-class StreamingHead(nn.Module):
-    """The head alone, over a window's steps."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, steps):
-        return self.model.score(steps)
-
-
 class WholeWindow(nn.Module):
     """The network over a window and its left context: the reference that streaming must equal."""
 

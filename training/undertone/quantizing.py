@@ -29,7 +29,8 @@ def write_int8_head(source, target, limit):
         made += [numpy_helper.from_array(scale, f"{name}_scale"), numpy_helper.from_array(np.zeros(len(scale), np.int8), f"{name}_zero")]
         scales += [f"{name}_scale", f"{name}_zero"]
     clip = helper.make_node("Clip", [names[0], "lstm_least", "lstm_most"], ["lstm_clipped"], "/lstm/Clip")
-    inputs = ["lstm_clipped", f"{names[1]}_int8", f"{names[2]}_int8", *names[3:8], *scales]
+    # Without what it begins with, which is zeros: they would be made anew, by five nodes, for each batch.
+    inputs = ["lstm_clipped", f"{names[1]}_int8", f"{names[2]}_int8", *names[3:5], "", "", names[7], *scales]
     node = helper.make_node("DynamicQuantizeLSTM", inputs, list(lstm.output), f"{lstm.name}_int8", domain="com.microsoft")
     node.attribute.extend(lstm.attribute)
     graph.node.remove(lstm)
@@ -38,8 +39,20 @@ def write_int8_head(source, target, limit):
     for one in [one for one in graph.initializer if one.name in names[1:3]]:
         graph.initializer.remove(one)
     graph.initializer.extend(made)
+    drop_unused(graph)
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     onnx.save(model, str(target))
+
+
+def drop_unused(graph):
+    """Takes nodes out of whose outputs nothing is made."""
+    while True:
+        used = {name for node in graph.node for name in node.input} | {one.name for one in graph.output}
+        idle = [node for node in graph.node if not used.intersection(node.output)]
+        if not idle:
+            return
+        for node in idle:
+            graph.node.remove(node)
 
 
 def quantized(weights):

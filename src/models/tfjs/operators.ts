@@ -1,7 +1,19 @@
 // The operators of ONNX that the networks are made of, on tfjs.
 import { convolution, pool } from './convolution.ts';
 import { lstm } from './lstm.ts';
-import { concat, constantNode, constantOfShape, flatten, gather, pad, reshape, slice, split, unsqueeze } from './shape-operators.ts';
+import {
+  concat,
+  constantNode,
+  constantOfShape,
+  flatten,
+  gather,
+  pad,
+  reshape,
+  slice,
+  split,
+  squeeze,
+  unsqueeze,
+} from './shape-operators.ts';
 import { integers, isIntegers, tensor, type Integers, type NodeReader, type Run, type Tensor, type Tf } from './values.ts';
 
 /** Makes a node ready to run: what can be done once is done here. */
@@ -61,6 +73,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator
     (tf) =>
       ([x]) => [tf.div(1, tensor(x))],
   ],
+  ['ReduceMax', reduceMax],
   ['ReduceSum', reduceSum],
   [
     'Relu',
@@ -110,6 +123,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator
         ]),
       ],
   ],
+  ['Squeeze', squeeze],
   ['Unsqueeze', unsqueeze],
 ]);
 
@@ -173,6 +187,12 @@ function matMul(tf: Tf): Run {
     const [inner = 0, columns = 0] = b.shape;
     return [tf.reshape(tf.matMul(tf.reshape(a, [a.size / inner, inner]), b), [...a.shape.slice(0, -1), columns])];
   };
+}
+
+function reduceMax(tf: Tf, node: NodeReader): Run {
+  const keep = node.number('keepdims', 1) === 1;
+  const axes = [...node.numbers('axes', [])];
+  return ([x]) => [tf.max(tensor(x), axes.length === 0 ? undefined : axes, keep)];
 }
 
 function reduceSum(tf: Tf, node: NodeReader): Run {

@@ -27,11 +27,11 @@ export class TfjsSession implements Session {
     return new TfjsSession(new TfjsNetwork(tf, trunk), new TfjsNetwork(tf, head), shape);
   }
 
-  async trunk({ batch, frames, features, mask, state }: TrunkInput): Promise<TrunkOutput> {
-    const { featureCount, stateSize } = this.#shape;
+  async trunk({ batch, features, mask, state }: TrunkInput): Promise<TrunkOutput> {
+    const { hopFrames, featureCount, stateSize } = this.#shape;
     const { steps, next } = await this.#trunk.run({
-      features: { data: features, shape: [batch, frames, featureCount] },
-      mask: { data: mask, shape: [batch, frames] },
+      features: { data: features, shape: [batch, hopFrames, featureCount] },
+      mask: { data: mask, shape: [batch, hopFrames] },
       state: { data: state, shape: [batch, stateSize] },
     });
     if (steps === undefined || next === undefined) throw new Error('Expected the trunk to give `steps` and `next`, got less');

@@ -43,15 +43,19 @@ export function flatten(tf: Tf, node: NodeReader): Run {
   };
 }
 
-/** One index along an axis, which is all that the networks ask for. */
+/** One index along an axis, or a list of them, which is all that the networks ask for. */
 export function gather(tf: Tf, node: NodeReader): Run {
   const axis = node.number('axis', 0);
   return ([value, indices]) => {
-    const [index = 0, ...more] = integers(indices);
-    if (value === undefined || more.length > 0 || (indices !== undefined && isIntegers(indices) && indices.dims.length > 0)) {
-      throw new Error('Expected Gather to take one index, got several');
+    if (value === undefined || indices === undefined || !isIntegers(indices) || indices.dims.length > 1) {
+      throw new Error('Expected Gather to take an index or a list of them, got others');
     }
-    if (isIntegers(value)) return [{ dims: [], data: [value.data.at(index) ?? NaN] }];
+    const [index = 0] = indices.data;
+    if (isIntegers(value)) {
+      if (indices.dims.length > 0) throw new Error('Expected Gather to take one index of integers, got a list');
+      return [{ dims: [], data: [value.data.at(index) ?? NaN] }];
+    }
+    if (indices.dims.length > 0) return [tf.gather(value, tf.tensor1d([...indices.data], 'int32'), axis)];
     const from = value.shape.map((size, i) => (i === axis ? (index + size) % size : 0));
     const size = value.shape.map((all, i) => (i === axis ? 1 : all));
     return [
@@ -118,6 +122,14 @@ export function slice(tf: Tf): Run {
 export function split(tf: Tf, node: NodeReader): Run {
   const axis = node.number('axis', 0);
   return ([x, sizes]) => tf.split(tensor(x), [...integers(sizes)], axis);
+}
+
+export function squeeze(tf: Tf): Run {
+  return ([value, axes]) => {
+    const at = integers(axes);
+    if (at.length !== 1 || (at[0] ?? -1) < 0) throw new Error('Expected Squeeze to take one axis off, got others');
+    return [tf.squeeze(tensor(value), [...at])];
+  };
 }
 
 export function unsqueeze(tf: Tf): Run {
