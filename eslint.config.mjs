@@ -73,7 +73,7 @@ function layering(stage) {
 }
 
 export default defineConfig(
-  { ignores: ['**/node_modules/', '**/dist/', '**/coverage/', '**/.cache/', 'training/', 'assets/', 'src/pipeline/kernel/assembly/'] },
+  { ignores: ['**/node_modules/', '**/dist/', '**/coverage/', '**/.cache/', 'training/', 'assets/', 'src/*/kernel/assembly/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['**/*.{ts,tsx,mts}'],

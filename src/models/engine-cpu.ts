@@ -1,6 +1,7 @@
-// The engine that ships: onnxruntime's CPU provider in a thread of its own.
+// The engine that ships: on the CPU, on our own kernel or onnxruntime, in a thread of its own.
 import type { EngineContext, EngineEntry } from './engine-entry.ts';
 import { ThreadEngine } from './engine-thread.ts';
+import { kernelNetwork } from './kernel/network.ts';
 import { streamShape } from './manifest.ts';
 import type { SessionOptions } from './open-session.ts';
 
@@ -18,9 +19,14 @@ export const cpuEngine: EngineEntry = {
   create: (context) => ThreadEngine.start({ name: 'cpu', thread: servingSession(context), logger: context.logger, bell: context.bell }),
 };
 
-/** With the head in 8-bit integers, where that is wanted and the model has one. */
-function servingSession(context: EngineContext): CpuSession {
+/** The one that is wanted, or, where the model has nothing for it, the next that is more exact or slower. */
+function servingSession(context: EngineContext): SessionOptions {
+  const { manifest, precision } = context;
   const session = cpuSession(context);
+  if (precision === 'int16' && manifest.network === kernelNetwork) {
+    const { trunkPath, headPath, shape } = session;
+    return { runtime: 'kernel', trunkPath, headPath, shape };
+  }
   const { headInt8 } = context.paths;
-  return context.precision === 'int8' && headInt8 !== undefined ? { ...session, headPath: headInt8 } : session;
+  return precision !== 'fp32' && headInt8 !== undefined ? { ...session, headPath: headInt8 } : session;
 }

@@ -6,8 +6,11 @@ import type { Engine } from './types.ts';
 /** Engines that configuration may name, in the order in which `auto` tries them. */
 export const engineNames = ['cuda', 'webgpu', 'tfjs-gpu', 'cpu'] as const;
 
-/** What the CPU engine may run the head in: 8-bit integers, where the model has such a head, or 32-bit floats. */
-export const precisions = ['int8', 'fp32'] as const;
+/**
+ * What the CPU engine may compute in: 16-bit integers, on our own kernel, where it knows the network; the head in 8-bit ones, where the model has
+ * such a head; 32-bit floats.
+ */
+export const precisions = ['int16', 'int8', 'fp32'] as const;
 
 /** What an engine is made from. */
 export interface EngineContext extends LoadedModel {

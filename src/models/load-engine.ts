@@ -21,7 +21,7 @@ export interface LoadEngineOptions {
   readonly threads?: number;
   /** @default 1 */
   readonly intraOpNumThreads?: number;
-  /** Of the CPU engine; those on a GPU run 32-bit floats. @default 'int8' */
+  /** Of the CPU engine; those on a GPU run 32-bit floats. @default 'int16' */
   readonly precision?: EngineContext['precision'];
   /** Windows in a full batch: what an engine on a GPU is measured with. @default 8 */
   readonly maxBatch?: number;
@@ -48,7 +48,7 @@ export async function loadEngines(options: LoadEngineOptions): Promise<readonly 
     name = 'auto',
     threads = 1,
     intraOpNumThreads = 1,
-    precision = 'int8',
+    precision = 'int16',
     maxBatch = 8,
     bell,
     table = engineTable,

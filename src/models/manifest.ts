@@ -45,6 +45,7 @@ const manifestSchema = z
     format: z.literal(format),
     name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, dots and hyphens'),
     version: text,
+    network: text.exactOptional(),
     labels: z
       .array(z.string().regex(/^[a-z][a-z-]*$/, 'expected a lower-case word'))
       .min(2)

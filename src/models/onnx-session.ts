@@ -13,6 +13,7 @@ export interface OnnxSessionOptions extends NetworkFiles {
 
 /** Runs the networks in the calling thread, which waits for them. */
 export class OnnxSession implements Session {
+  readonly tolerance = 1e-4;
   readonly #trunk: InferenceSession;
   readonly #head: InferenceSession;
   readonly #shape: StreamShape;
@@ -38,6 +39,10 @@ export class OnnxSession implements Session {
     expectPorts(trunkPath, portsOf(trunk), trunkPorts);
     expectPorts(headPath, portsOf(head), headPorts);
     return new OnnxSession(trunk, head, shape);
+  }
+
+  get stepSize(): number {
+    return this.#shape.stepSize;
   }
 
   async trunk({ batch, features, mask, state }: TrunkInput): Promise<TrunkOutput> {

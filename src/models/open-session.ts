@@ -5,11 +5,14 @@ import type { NativeTfjsOptions } from './tfjs/native.ts';
 
 /** A runtime, its options, and what it shall run. */
 export type SessionOptions =
-  (OnnxSessionOptions & { readonly runtime: 'onnxruntime' }) | (NetworkFiles & NativeTfjsOptions & { readonly runtime: 'tfjs' });
+  | (OnnxSessionOptions & { readonly runtime: 'onnxruntime' })
+  | (NetworkFiles & { readonly runtime: 'kernel' })
+  | (NetworkFiles & NativeTfjsOptions & { readonly runtime: 'tfjs' });
 
 /** Rejects with the runtime's error where it, or a network on it, does not load. */
 export async function openSession(options: SessionOptions): Promise<Session> {
   // Imported here and not above, so that a library that is missing on this machine becomes a message.
+  if (options.runtime === 'kernel') return (await import('./kernel-session.ts')).KernelSession.open(options);
   if (options.runtime === 'onnxruntime') {
     const { OnnxSession } = await import('./onnx-session.ts');
     return OnnxSession.open(options);

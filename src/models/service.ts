@@ -40,7 +40,7 @@ export interface EmotionServiceOptions extends CommonOptions {
   readonly bell?: SharedArrayBuffer | undefined;
   /** Threads that one session may use within an operator. @default 1 */
   readonly intraOpNumThreads?: number;
-  /** What the CPU engine runs the head in. @default 'int8' */
+  /** What the CPU engine runs the head in. @default 'int16' */
   readonly precision?: LoadEngineOptions['precision'];
 }
 
@@ -123,7 +123,7 @@ export class EmotionService {
 
   /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
-    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int8', bell, ...common } = options;
+    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int16', bell, ...common } = options;
     const model = await loadManifest(modelDir);
     const maxBatch = options.batching?.maxBatch;
     const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };

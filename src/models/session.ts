@@ -32,7 +32,7 @@ export interface TrunkInput {
 
 /** What the trunk makes of them. */
 export interface TrunkOutput {
-  /** `[batch][hopFrames / strideFrames][stepSize]` */
+  /** `[batch][hopFrames / strideFrames][stepSize]`, the session's. */
   readonly steps: Float32Array;
   /** What it remembers now, `[batch][stateSize]`. */
   readonly next: Float32Array;
@@ -43,6 +43,10 @@ export interface TrunkOutput {
  * its inputs, and not after the promise settles; its outputs may be valid only until the next call.
  */
 export interface Session {
+  /** Values of a step: those of the manifest's `stepSize`, and what else this session wants to find there again. */
+  readonly stepSize: number;
+  /** How far the same step may lie from itself where it is computed beside others: what rounding does. Relative where values exceed 1. */
+  readonly tolerance: number;
   trunk(input: TrunkInput): Promise<TrunkOutput>;
   /** Steps of windows `[batch][windowFrames / strideFrames][stepSize]` to logits `[batch][labelCount]`. */
   head(steps: Float32Array, batch: number): Promise<Float32Array>;

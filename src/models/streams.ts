@@ -125,7 +125,7 @@ export class Streams {
   }
 
   async #append(rows: readonly Row[], all: StreamBatch): Promise<void> {
-    const { hopFrames, stateSize, stepSize, strideFrames, featureCount } = this.#shape;
+    const { hopFrames, stateSize, strideFrames, featureCount } = this.#shape;
     const batch = rows.length;
     const together = batch * hopFrames === all.mask.length;
     this.#states = atLeast(this.#states, batch * stateSize);
@@ -139,7 +139,7 @@ export class Streams {
     const features = together ? all.features : pick(all.features, rows, hopFrames, featureCount);
     const mask = together ? all.mask : pick(all.mask, rows, hopFrames, 1);
     const { steps, next } = await this.#session.trunk({ batch, features, mask, state });
-    const size = (hopFrames / strideFrames) * stepSize;
+    const size = (hopFrames / strideFrames) * this.#session.stepSize;
     expectLength('steps', steps, batch * size);
     expectLength('next', next, batch * stateSize);
     for (const [row, each] of rows.entries()) {
@@ -151,8 +151,8 @@ export class Streams {
   }
 
   async #score(items: readonly StreamItem[]): Promise<Float32Array> {
-    const { windowFrames, strideFrames, stepSize, labelCount } = this.#shape;
-    const size = (windowFrames / strideFrames) * stepSize;
+    const { windowFrames, strideFrames, labelCount } = this.#shape;
+    const size = (windowFrames / strideFrames) * this.#session.stepSize;
     this.#windows = atLeast(this.#windows, items.length * size);
     const windows = this.#windows.subarray(0, items.length * size);
     for (const [row, { trackId }] of items.entries()) {
@@ -173,8 +173,8 @@ export class Streams {
   }
 
   #newStream(): Stream {
-    const { stateSize, windowFrames, strideFrames, stepSize } = this.#shape;
-    return { endFrame: 0, state: new Float32Array(stateSize), steps: new StepRing(windowFrames / strideFrames, stepSize) };
+    const { stateSize, windowFrames, strideFrames } = this.#shape;
+    return { endFrame: 0, state: new Float32Array(stateSize), steps: new StepRing(windowFrames / strideFrames, this.#session.stepSize) };
   }
 }
 

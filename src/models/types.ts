@@ -14,6 +14,8 @@ export interface ModelManifest {
   readonly format: 'undertone-model/2';
   readonly name: string;
   readonly version: string;
+  /** Which network its graphs are, where our own kernel may know it. */
+  readonly network?: string;
   /** Class names in the order of the model's outputs. */
   readonly labels: readonly string[];
   readonly sampleRateHz: 16000;

@@ -1,4 +1,4 @@
-// Compiles the front end's kernel from AssemblyScript to WebAssembly.
+// Compiles the kernels of the front end and the network from AssemblyScript to WebAssembly.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** The kernel as it is committed. */
-export const kernelUrl = new URL('../../src/pipeline/kernel/kernel.wasm', import.meta.url);
+/** The kernels as they are committed; the sources of each lie in `assembly` beside it. */
+export const kernelUrls = {
+  frontEnd: new URL('../../src/pipeline/kernel/kernel.wasm', import.meta.url),
+  network: new URL('../../src/models/kernel/kernel.wasm', import.meta.url),
+};
 
 // Not by its interface: that one's types would change those of every array in this project.
 const require = createRequire(import.meta.url);
@@ -20,8 +23,8 @@ const options = [
   ...['--disableWarning', '112'],
 ];
 
-/** The bytes of the kernel. @throws Error with the compiler's messages where the source is at fault. */
-export async function compileKernel(): Promise<Uint8Array> {
+/** The bytes of the kernel that lies there. @throws Error with the compiler's messages where the source is at fault. */
+export async function compileKernel(kernelUrl: URL): Promise<Uint8Array> {
   const folder = await mkdtemp(join(tmpdir(), 'undertone-kernel-'));
   try {
     const outFile = join(folder, 'kernel.wasm');

@@ -1,5 +1,5 @@
-// Command: `npm run build:kernel` writes src/pipeline/kernel/kernel.wasm from its sources.
+// Command: `npm run build:kernel` writes each kernel.wasm from its sources.
 import { writeFileSync } from 'node:fs';
-import { compileKernel, kernelUrl } from './compile.ts';
+import { compileKernel, kernelUrls } from './compile.ts';
 
-writeFileSync(kernelUrl, await compileKernel());
+for (const url of Object.values(kernelUrls)) writeFileSync(url, await compileKernel(url));

@@ -15,6 +15,8 @@ from .quantizing import write_int8_head
 from .serving import StreamingHead, StreamingTrunk
 
 OPSET = 15
+#: What the serving graphs are, operator by operator, and how their weights are named: the server has code of its own for it.
+NETWORK = "emonet/1"
 # Clips that tell how large the trunk's outputs get, and how much larger they may be in service before they are clipped.
 RANGE_CLIPS = 128
 HEADROOM = 1.25
@@ -114,7 +116,7 @@ def write_parity(model, clips, mean, std, out):
 
 def write_manifest(model, files, mean, std, calibration, version, trained_on, out):
     manifest = {
-        "format": "undertone-model/2", "name": "emonet", "version": version, "labels": LABELS,
+        "format": "undertone-model/2", "name": "emonet", "version": version, **({"network": NETWORK} if model.kind == "emonet" else {}), "labels": LABELS,
         "sampleRateHz": 16000, "hopSamples": 160, "melBands": 64, "mfccCount": 40,
         "windowFrames": windows.WINDOW_FRAMES, "contextFrames": context_of(model), "hopFrames": windows.HOP_FRAMES,
         "minSpeechFrames": windows.MIN_SPEECH_FRAMES,

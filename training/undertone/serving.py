@@ -147,7 +147,7 @@ class StreamingHead(nn.Module):
     def __init__(self, model):
         super().__init__()
         self.sizes = [model.channels, FEATURES, FEATURES, 1]
-        self.lstm, self.attention, self.output = model.lstm, model.attention, model.head[-1]
+        self.lstm, self.attention, self.output = model.lstm, model.attention[0], model.head[-1]
         norm, linear = model.head[0], model.head[2]
         outputs, channels = 2 * model.lstm.hidden_size, model.channels
         with torch.no_grad():
@@ -157,6 +157,8 @@ class StreamingHead(nn.Module):
             parts = weight.split([outputs, outputs, channels, channels, FEATURES, FEATURES], 1)
             self.register_buffer("weight", torch.cat([*parts[::2], *parts[1::2]], 1).t().contiguous())
             self.register_buffer("bias", bias)
+            # Its bias is left out: the softmax would take it off again.
+            self.register_buffer("scores", model.attention[2].weight.t().contiguous())
 
     def forward(self, steps):
         totals = steps.sum(1)
@@ -168,9 +170,8 @@ class StreamingHead(nn.Module):
         even = heard / heard.sum(1, keepdim=True).clamp(min=1)
         x = steps[:, :, : self.sizes[0]]
         outputs, _ = self.lstm(x)
-        attention = torch.tanh(torch.addmm(self.attention[0].bias, outputs.reshape(-1, 2 * self.lstm.hidden_size), self.attention[0].weight.t()))
-        # Its bias is left out: the softmax would take it off again.
-        attention = (attention @ self.attention[2].weight.t()).reshape(-1, WINDOW_STEPS) + (heard - 1) * 1e4
+        attention = torch.tanh(self.attention(outputs.reshape(-1, 2 * self.lstm.hidden_size)))
+        attention = (attention @ self.scores).reshape(-1, WINDOW_STEPS) + (heard - 1) * 1e4
         pooled = [pool(outputs, torch.softmax(attention, 1)), pool(x, even)]
         means = [*(value for value, _ in pooled), mean]
         variances = [*(value for _, value in pooled), (squares / total - mean * mean).clamp(min=0)]

@@ -9,6 +9,7 @@ import type { Tf } from './values.ts';
 
 /** Runs the networks in the calling thread, on the backend that tfjs has in force. */
 export class TfjsSession implements Session {
+  readonly tolerance = 1e-4;
   readonly #trunk: TfjsNetwork;
   readonly #head: TfjsNetwork;
   readonly #shape: StreamShape;
@@ -25,6 +26,10 @@ export class TfjsSession implements Session {
     expectPorts(trunkPath, trunk, trunkPorts);
     expectPorts(headPath, head, headPorts);
     return new TfjsSession(new TfjsNetwork(tf, trunk), new TfjsNetwork(tf, head), shape);
+  }
+
+  get stepSize(): number {
+    return this.#shape.stepSize;
   }
 
   async trunk({ batch, features, mask, state }: TrunkInput): Promise<TrunkOutput> {

@@ -19,11 +19,14 @@ afterAll(() => tiny.close());
 interface Change {
   readonly trunk?: (output: TrunkOutput, input: TrunkInput) => TrunkOutput;
   readonly head?: (logits: Float32Array) => Float32Array;
+  readonly stepSize?: number;
 }
 
 /** The tiny model's session, with other outputs. */
-function altered({ trunk, head }: Change): Session {
+function altered({ trunk, head, stepSize = tiny.stepSize }: Change): Session {
   return {
+    stepSize,
+    tolerance: tiny.tolerance,
     trunk: async (input) => {
       const output = await tiny.trunk(input);
       return trunk === undefined ? output : trunk(output, input);
@@ -39,7 +42,7 @@ function altered({ trunk, head }: Change): Session {
 const faults: readonly (readonly [string, () => Session, Partial<StreamShape>, RegExp])[] = [
   ['a trunk that takes another state', () => tiny, { stateSize: 500 }, /the trunk to take inputs of the manifest's sizes/],
   ['a trunk that takes other features', () => tiny, { featureCount: 100 }, /the trunk to take inputs of the manifest's sizes/],
-  ['steps of another size', () => tiny, { stepSize: 10 }, /the trunk's `steps` to be of 50 values each, got: 45 values/],
+  ['steps of another size', () => altered({ stepSize: 10 }), {}, /the trunk's `steps` to be of 50 values each, got: 45 values/],
   ['steps of another rate', () => tiny, { strideFrames: 1 }, /the trunk's `steps`/],
   [
     'a state of another size',

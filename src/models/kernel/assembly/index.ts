@@ -1,0 +1,10 @@
+// The kernel of the streaming network, AssemblyScript: `npm run build:kernel` makes `kernel.wasm` of it.
+export { copyRows } from './rows';
+export { finishRows, finishSteps } from './finish';
+export { heard, halve, sums } from './hop';
+export { lstm } from './lstm';
+export { prepare } from './math';
+export { attend, pool, statistics } from './pooling';
+export { multiply, multiplyFloats } from './product';
+export { quantizeMap, quantizeRows } from './quantize';
+export { unfold, unfoldBands } from './unfold';

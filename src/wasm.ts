@@ -1,0 +1,23 @@
+// WebAssembly with a memory of its own: what the front end's and the network's kernels are loaded with.
+import { readFileSync } from 'node:fs';
+
+/** What of the global object is used here; Node's types leave it out. */
+interface WebAssemblyApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
+}
+
+const { Module, Memory, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }).WebAssembly;
+const pageBytes = 65_536;
+const compiled = new Map<string, object>();
+
+/** An instance with a memory of at least `bytes`, zeros, which does not grow. The code is read once a thread. */
+export function instantiate(code: URL, bytes: number): { readonly memory: ArrayBuffer; readonly exports: unknown } {
+  const module = compiled.get(code.href) ?? new Module(readFileSync(code));
+  compiled.set(code.href, module);
+  const pages = Math.ceil(bytes / pageBytes);
+  const memory = new Memory({ initial: pages, maximum: pages });
+  const { exports } = new Instance(module, { env: { memory } });
+  return { memory: memory.buffer, exports };
+}
