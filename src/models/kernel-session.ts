@@ -54,6 +54,10 @@ export class KernelSession implements Session {
     return Promise.resolve({ steps: this.#steps.subarray(0, batch * stepsEach), next: this.#next.subarray(0, batch * kernelStateSize) });
   }
 
+  windows(batch: number): Float32Array | undefined {
+    return batch <= this.#kernel.most ? this.#kernel.windows(batch) : undefined;
+  }
+
   head(steps: Float32Array, batch: number): Promise<Float32Array> {
     const { windowFrames, strideFrames, labelCount } = this.#shape;
     const each = (windowFrames / strideFrames) * kernelStepSize;
@@ -61,7 +65,8 @@ export class KernelSession implements Session {
     const { most } = this.#kernel;
     for (let from = 0; from < batch; from += most) {
       const to = Math.min(batch, from + most);
-      this.#kernel.windows(to - from).set(steps.subarray(from * each, to * each));
+      const windows = this.#kernel.windows(to - from);
+      if (steps.buffer !== windows.buffer) windows.set(steps.subarray(from * each, to * each));
       this.#kernel.score(to - from, logits.subarray(from * labelCount, to * labelCount));
     }
     return Promise.resolve(logits);

@@ -48,6 +48,8 @@ export interface Session {
   /** How far the same step may lie from itself where it is computed beside others: what rounding does. Relative where values exceed 1. */
   readonly tolerance: number;
   trunk(input: TrunkInput): Promise<TrunkOutput>;
+  /** Where the steps of a batch may be written for `head`, so that it need not copy them; undefined where it must. */
+  windows?(batch: number): Float32Array | undefined;
   /** Steps of windows `[batch][windowFrames / strideFrames][stepSize]` to logits `[batch][labelCount]`. */
   head(steps: Float32Array, batch: number): Promise<Float32Array>;
   close(): Promise<void>;

@@ -153,14 +153,18 @@ export class Streams {
   async #score(items: readonly StreamItem[]): Promise<Float32Array> {
     const { windowFrames, strideFrames, labelCount } = this.#shape;
     const size = (windowFrames / strideFrames) * this.#session.stepSize;
-    this.#windows = atLeast(this.#windows, items.length * size);
-    const windows = this.#windows.subarray(0, items.length * size);
+    const windows = this.#session.windows?.(items.length) ?? this.#ownWindows(items.length * size);
     for (const [row, { trackId }] of items.entries()) {
       this.#streams.get(trackId)?.steps.copyTo(windows.subarray(row * size, (row + 1) * size));
     }
     const logits = await this.#session.head(windows, items.length);
     expectLength('logits', logits, items.length * labelCount);
     return logits;
+  }
+
+  #ownWindows(size: number): Float32Array {
+    this.#windows = atLeast(this.#windows, size);
+    return this.#windows.subarray(0, size);
   }
 
   #streamOf({ item: { trackId }, fresh }: Row): Stream {
