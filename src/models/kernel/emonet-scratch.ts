@@ -62,6 +62,10 @@ export function scratch(plan: Plan) {
     steps: take(coarse * stepBytes),
     windows: take(windowSteps * stepBytes),
     lstm: take(4 * gates + 6 * units),
+    firsts: take(4),
+    order: take(4),
+    // Of 0 to 29 steps: cells and states of 16 bits.
+    silences: plan.take(windowSteps * 6 * units),
     outputs: take(4 * windowSteps * 2 * units),
     wholes: take(2 * windowSteps * 2 * units),
     attention: take(4 * paddedSteps),

@@ -16,7 +16,10 @@ export const hidden = 160;
 /** Steps of a hop in the first block, and in all that follows. */
 export const fine = 6;
 export const coarse = 3;
-/** What the manifest calls a step: channels, sums and squares of the features, frames heard. Behind it lie the LSTM's products, 16 bits each. */
+/**
+ * What the manifest calls a step: channels, sums and squares of the features, frames heard. Behind it lie the LSTM's products, 16
+ * bits each.
+ */
 export const ownStep = channels + 2 * features + 1;
 /** Floats of a step. */
 export const kernelStepSize = ownStep + gates;

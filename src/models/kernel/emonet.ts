@@ -78,6 +78,8 @@ export class EmoNetKernel {
     this.#functions = functions;
     this.#scales = this.#floats(this.#at.scales, 1);
     plan.fill(memory);
+    // Of memory that holds zeros yet.
+    functions.listen(this.#at.windows, windowSteps, this.#recurrentAt, this.#at.silences, this.#at.lstm, this.#at.outputs, this.#at.wholes);
   }
 
   /** How many there are. */
@@ -91,8 +93,8 @@ export class EmoNetKernel {
   }
 
   /**
-   * A hop of each of at most {@link most} callers: features `[callers][24][104]`, mask `[callers][24]`, state `[callers][4064]`. What layers remember is
-   * `[time][band][channels]` here.
+   * A hop of each of at most {@link most} callers: features `[callers][24][104]`, mask `[callers][24]`, state `[callers][4064]`.
+   * What layers remember is `[time][band][channels]` here.
    */
   trunk(own: Float32Array, mask: Float32Array, state: Float32Array): { readonly steps: Float32Array; readonly next: Float32Array } {
     const at = this.#at;
@@ -144,25 +146,37 @@ export class EmoNetKernel {
     return this.#floats(this.#at.windows, count * windowSteps * kernelStepSize);
   }
 
-  /** Logits `[windows][labels]` of the windows that were written. */
+  /**
+   * Logits `[windows][labels]` of the windows that were written. What lies before a window's first step in which something was heard is
+   * not run: the LSTM begins with what it would remember of it, and nobody asks what it says there.
+   */
   score(count: number, out: Float32Array): void {
     const at = this.#at;
-    const { lstm, multiply, attend, pool, statistics, multiplyFloats } = this.#functions;
-    lstm(at.windows + 4 * ownStep, count, windowSteps, stepBytes, this.#recurrent[0]?.weights ?? 0, at.lstm, at.outputs, at.wholes);
-    multiply(at.wholes, this.#attention.weights, at.sums, windowSteps * count, 2 * units, hiddenScores);
+    const { first, lstm, multiply, attend, pool, statistics, multiplyFloats } = this.#functions;
     const heardAt = at.windows + 4 * (ownStep - 1);
-    const { steps, bias } = this.#attention;
-    attend(at.sums, count, windowSteps, hiddenScores, steps, bias, this.#scores, heardAt, stepBytes, at.attention, at.even);
+    first(heardAt, count, windowSteps, stepBytes, at.firsts);
+    const firsts = this.#integers(at.firsts, count);
+    this.#integers(at.order, count).set([...firsts.keys()].sort((a, b) => (firsts[a] ?? 0) - (firsts[b] ?? 0)));
+    lstm(
+      ...([at.windows + 4 * ownStep, count, windowSteps, stepBytes, at.order, at.firsts] as const),
+      ...([this.#recurrentAt, at.silences, at.lstm, at.outputs, at.wholes] as const),
+    );
+    const { steps, bias, weights } = this.#attention;
+    for (const [window, from] of firsts.entries()) {
+      const step = window * windowSteps + from;
+      multiply(at.wholes + 4 * units * step, weights, at.sums + 4 * hiddenScores * step, windowSteps - from, 2 * units, hiddenScores);
+    }
+    attend(at.sums, count, windowSteps, hiddenScores, steps, bias, this.#scores, heardAt, stepBytes, at.firsts, at.attention, at.even);
     const [pooled, deviations] = [4 * 2 * pooledMeans, 4 * pooledMeans];
     const outputRow = 4 * 2 * units;
     pool(
       ...([at.outputs, count, windowSteps, outputRow, windowSteps * outputRow, 2 * units] as const),
-      ...([at.attention, 4 * paddedSteps, at.pooled, at.pooled + deviations, pooled] as const),
+      ...([at.attention, 4 * paddedSteps, at.firsts, at.pooled, at.pooled + deviations, pooled] as const),
     );
     const own = at.pooled + outputRow;
     pool(
       ...([at.windows, count, windowSteps, stepBytes, windowSteps * stepBytes, channels] as const),
-      ...([at.even, 4 * paddedSteps, own, own + deviations, pooled] as const),
+      ...([at.even, 4 * paddedSteps, at.firsts, own, own + deviations, pooled] as const),
     );
     statistics(at.windows + row, count, windowSteps, stepBytes, own + row, own + row + deviations, pooled);
     multiplyFloats(at.pooled, this.#first.weights, this.#first.bias, at.hidden, count, 2 * pooledMeans, hidden, 1);
@@ -238,6 +252,14 @@ export class EmoNetKernel {
       ...([sums, rows, outputs, scales, 4, steps, bias, cut ? 1 : 0] as const),
       ...([residual?.at ?? 0, residual?.groupStride ?? 0, gate, 1, to.at, rowStride, to.each, to.groupStride] as const),
     );
+  }
+
+  get #recurrentAt(): number {
+    return this.#recurrent[0]?.weights ?? NaN;
+  }
+
+  #integers(at: number, count: number): Int32Array {
+    return new Int32Array(this.#memory, at, count);
   }
 
   #floats(at: number, count: number): Float32Array {

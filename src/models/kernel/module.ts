@@ -36,20 +36,24 @@ export interface KernelFunctions {
   readonly sums: Numbers<[features: number, mask: number, counts: number, rows: number, to: number, rowStride: number]>;
   readonly lstm: Numbers<
     [
-      ...[products: number, windows: number, count: number, stepBytes: number],
-      ...[weights: number, scratch: number, to: number, wholes: number],
+      ...[products: number, windows: number, count: number, stepBytes: number, order: number, firsts: number],
+      ...[weights: number, silences: number, scratch: number, to: number, wholes: number],
     ]
   >;
+  readonly listen: Numbers<
+    [products: number, count: number, weights: number, silences: number, scratch: number, to: number, wholes: number]
+  >;
+  readonly first: Numbers<[heardAt: number, windows: number, count: number, stepBytes: number, firsts: number]>;
   readonly attend: Numbers<
     [
       ...[sums: number, windows: number, count: number, hidden: number, steps: number, bias: number, scores: number],
-      ...[heardAt: number, stepBytes: number, attention: number, even: number],
+      ...[heardAt: number, stepBytes: number, firsts: number, attention: number, even: number],
     ]
   >;
   readonly pool: Numbers<
     [
       ...[rows: number, windows: number, count: number, rowStride: number, windowStride: number, floats: number],
-      ...[weights: number, weightStride: number, means: number, deviations: number, toStride: number],
+      ...[weights: number, weightStride: number, firsts: number, means: number, deviations: number, toStride: number],
     ]
   >;
   readonly statistics: Numbers<

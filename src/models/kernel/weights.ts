@@ -16,8 +16,8 @@ export interface Matrix {
 }
 
 /**
- * Fills `weights` (`outputs` to the next 8 × `inputs` to the next 2) and `steps`, what a sum of products is worth for each output where an input's step is
- * worth 1.
+ * Fills `weights` (`outputs` to the next 8 × `inputs` to the next 2) and `steps`, what a sum of products is worth for each output
+ * where an input's step is worth 1.
  */
 export function packWhole({ inputs, outputs, weightOf }: Matrix, weights: Int16Array, steps: Float32Array): void {
   const pairs = Math.ceil(inputs / 2);

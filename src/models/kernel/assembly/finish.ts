@@ -1,9 +1,10 @@
 // Sums of products back to what they are worth.
 
 /**
- * Sums `[rows][outputs]` (a multiple of 4), each worth its row's step times its output's, and the bias. Then, where their addresses are not 0: plus
- * `residual` (rows as they are written); negative becomes 0 if `cut`; times the row's `gate`, of which `perGate` rows share one. `scaleStride` is 4 or, where all rows have one scale, 0. Rows are
- * written each `rowStride` bytes, `group` of them and then on to the next group after `groupStride` bytes.
+ * Sums `[rows][outputs]` (a multiple of 4), each worth its row's step times its output's, and the bias. Then, where their
+ * addresses are not 0: plus `residual` (rows as they are written); negative becomes 0 if `cut`; times the row's `gate`, of which
+ * `perGate` rows share one. `scaleStride` is 4 or, where all rows have one scale, 0. Rows are written each `rowStride` bytes,
+ * `group` of them and then on to the next group after `groupStride` bytes.
  */
 export function finishRows(
   sums: i32,
@@ -57,7 +58,10 @@ export function finishRows(
   }
 }
 
-/** Sums `[rows][outputs]` (a multiple of 8), without a bias, as 16-bit numbers of 1/1024 each `rowStride` bytes; what is beyond 32 either way as 32. */
+/**
+ * Sums `[rows][outputs]` (a multiple of 8), without a bias, as 16-bit numbers of 1/1024 each `rowStride` bytes; what is beyond 32
+ * either way as 32.
+ */
 export function finishSteps(sums: i32, rows: i32, outputs: i32, scales: i32, steps: i32, to: i32, rowStride: i32): void {
   const most = f32x4.splat(32767);
   const least = f32x4.splat(-32767);

@@ -1,7 +1,8 @@
 // What a hop of 24 frames needs besides its products: masks, halving, sums of the features.
 
 /**
- * Masks `[callers][24]` to what is heard in each 2, 4 and 8 frames, `[callers][12]`, `[6]` and `[3]`; how many frames are, in each 8; and one over how many of each two fours are, at least 1.
+ * Masks `[callers][24]` to what is heard in each 2, 4 and 8 frames, `[callers][12]`, `[6]` and `[3]`; how many frames are, in
+ * each 8; and one over how many of each two fours are, at least 1.
  */
 export function heard(mask: i32, callers: i32, twos: i32, fours: i32, eights: i32, counts: i32, shares: i32): void {
   for (let step: i32 = 0; step < 3 * callers; step += 1) {
@@ -31,7 +32,10 @@ export function heard(mask: i32, callers: i32, twos: i32, fours: i32, eights: i3
   }
 }
 
-/** The mean of what is heard of each two rows of `floats` numbers, zero where nothing is: `[callers][6]`, to groups of 3 rows each `groupStride` bytes. */
+/**
+ * The mean of what is heard of each two rows of `floats` numbers, zero where nothing is: `[callers][6]`, to groups of 3 rows each
+ * `groupStride` bytes.
+ */
 export function halve(rows: i32, callers: i32, floats: i32, shares: i32, to: i32, groupStride: i32): void {
   const bytes = 4 * floats;
   for (let caller: i32 = 0; caller < callers; caller += 1) {
@@ -47,7 +51,10 @@ export function halve(rows: i32, callers: i32, floats: i32, shares: i32, to: i32
   }
 }
 
-/** Sums and sums of squares of the 104 features of what is heard of each 8 frames, and how many are: `[rows][8][104]` and masks, to rows each `rowStride` bytes. */
+/**
+ * Sums and sums of squares of the 104 features of what is heard of each 8 frames, and how many are: `[rows][8][104]` and masks,
+ * to rows each `rowStride` bytes.
+ */
 export function sums(features: i32, mask: i32, counts: i32, rows: i32, to: i32, rowStride: i32): void {
   for (let row: i32 = 0; row < rows; row += 1) {
     for (let at: i32 = 0; at < 416; at += 16) {

@@ -2,9 +2,9 @@
 export { copyRows } from './rows';
 export { finishRows, finishSteps } from './finish';
 export { heard, halve, sums } from './hop';
-export { lstm } from './lstm';
+export { listen, lstm } from './lstm';
 export { prepare } from './math';
-export { attend, pool, statistics } from './pooling';
+export { attend, first, pool, statistics } from './pooling';
 export { multiply, multiplyFloats } from './product';
 export { quantizeMap, quantizeRows } from './quantize';
 export { unfold, unfoldBands } from './unfold';

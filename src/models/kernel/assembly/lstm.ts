@@ -13,38 +13,81 @@ const wholeStep: f32 = 1.0 / 1024;
 const halfStep: f32 = 1.0 / 2048;
 
 /**
- * Windows `[windows][count]` of steps each `stepBytes`; at each the products of forward gates, then backward ones, as 16-bit numbers of
- * 1/1024: input, output, forget, cell. `weights`: of one direction those of `multiply`, what a sum is worth for each gate and the bias, both halved but for
- * the cell's; then those of the other. `scratch` holds the sums of the windows' gates, their cells, and their states in 16 bits. Outputs go to
- * `[windows][count][192]` as floats, and to `wholes` as 16-bit numbers of 1/4095.
+ * Windows `[windows][count]` of steps each `stepBytes`; at each the products of forward gates, then backward ones, as 16-bit numbers
+ * of 1/1024: input, output, forget, cell. Each window is run from the step on that `firsts` says, as if silence came before; `order`
+ * names them by that step, the earliest first. `weights`: of one direction those of `multiply`, what a sum is worth for each gate and
+ * the bias, both halved but for the cell's; then those of the other. `silences` is what `listen` made. `scratch` holds the sums of the
+ * windows' gates, their cells, and their states in 16 bits. Outputs go to `[windows][count][192]` as floats, and to `wholes` as
+ * 16-bit numbers of 1/4095; those of steps before the first stay what they were.
  */
-export function lstm(products: i32, windows: i32, count: i32, stepBytes: i32, weights: i32, scratch: i32, to: i32, wholes: i32): void {
+export function lstm(
+  products: i32,
+  windows: i32,
+  count: i32,
+  stepBytes: i32,
+  order: i32,
+  firsts: i32,
+  weights: i32,
+  silences: i32,
+  scratch: i32,
+  to: i32,
+  wholes: i32,
+): void {
   const sums = scratch;
   const cells = sums + 4 * gates * windows;
   const states = cells + 4 * units * windows;
   for (let way: i32 = 0; way < 2; way += 1) {
     const steps = weights + 2 * gates * units;
     const bias = steps + 4 * gates;
-    memory.fill(cells, 0, 6 * units * windows);
+    // Forward they join as their first step comes; backward all are there, and leave behind it.
+    let running = way ? windows : 0;
+    if (way) memory.fill(cells, 0, 6 * units * windows);
     for (let i: i32 = 0; i < count; i += 1) {
       const step = way ? count - 1 - i : i;
-      multiply(states, weights, sums, windows, units, gates);
-      for (let window: i32 = 0; window < windows; window += 1) {
-        const place = (window * count + step) * 2 * units + way * units;
+      while (running < windows && !way && firstOf(running, order, firsts) <= step) {
+        const silence = silences + 6 * units * firstOf(running, order, firsts);
+        memory.copy(cells + 4 * units * running, silence, 4 * units);
+        memory.copy(states + 2 * units * running, silence + 4 * units, 2 * units);
+        running += 1;
+      }
+      while (running > 0 && firstOf(running - 1, order, firsts) > step) running -= 1;
+      if (!running) continue;
+      multiply(states, weights, sums, running, units, gates);
+      for (let row: i32 = 0; row < running; row += 1) {
+        const place = load<i32>(order + 4 * row) * count + step;
         advance(
-          sums + 4 * gates * window,
-          products + (window * count + step) * stepBytes + way * 2 * gates,
+          sums + 4 * gates * row,
+          products + place * stepBytes + way * 2 * gates,
           steps,
           bias,
-          cells + 4 * units * window,
-          states + 2 * units * window,
-          to + 4 * place,
-          wholes + 2 * place,
+          cells + 4 * units * row,
+          states + 2 * units * row,
+          to + 4 * (2 * place + way) * units,
+          wholes + 2 * (2 * place + way) * units,
         );
       }
     }
     weights = bias + 4 * gates;
   }
+}
+
+/**
+ * What the forward direction remembers after 0 to `count` - 1 steps of silence, cell and state of each, to `silences`. `products` are
+ * those of silence, zeros.
+ */
+export function listen(products: i32, count: i32, weights: i32, silences: i32, scratch: i32, to: i32, wholes: i32): void {
+  const steps = weights + 2 * gates * units;
+  const cell = scratch + 4 * gates;
+  memory.fill(cell, 0, 6 * units);
+  for (let step: i32 = 0; step < count; step += 1) {
+    memory.copy(silences + 6 * units * step, cell, 6 * units);
+    multiply(cell + 4 * units, weights, scratch, 1, units, gates);
+    advance(scratch, products, steps, steps + 4 * gates, cell, cell + 4 * units, to, wholes);
+  }
+}
+
+function firstOf(row: i32, order: i32, firsts: i32): i32 {
+  return load<i32>(firsts + 4 * load<i32>(order + 4 * row));
 }
 
 /** One step of one window. */

@@ -2,8 +2,10 @@
 import { exp4, sum1, tanh4 } from './math';
 
 /**
- * For each window, the weights of its `count` steps (a multiple of 2), padded with zeros to a multiple of 4: a softmax over the scores, which are the hyperbolic tangents of the hidden sums (worth 1/4095 of `steps`, plus `bias`) times
- * `scores`; and even ones. Steps in which nothing was heard (a count of frames each `stepBytes` from `heardAt`) have none, unless all are such.
+ * For each window, the weights of its `count` steps (a multiple of 2), padded with zeros to a multiple of 4: a softmax over the
+ * scores, which are the hyperbolic tangents of the hidden sums (each worth its output's `steps`, plus `bias`) times `scores`; and even
+ * ones. Steps in which nothing was heard (a count of frames each `stepBytes` from `heardAt`) have none, unless all are such; sums
+ * before a window's first step (`firsts`) are not read.
  */
 export function attend(
   sums: i32,
@@ -15,6 +17,7 @@ export function attend(
   scores: i32,
   heardAt: i32,
   stepBytes: i32,
+  firsts: i32,
   attention: i32,
   even: i32,
 ): void {
@@ -22,7 +25,14 @@ export function attend(
   for (let window: i32 = 0; window < windows; window += 1) {
     let greatest: f32 = -Infinity;
     let heard: f32 = 0;
-    for (let step: i32 = 0; step < count; step += 1) {
+    const first = load<i32>(firsts + 4 * window);
+    for (let step: i32 = 0; step < first; step += 1) {
+      store<f32>(attention + 4 * step, -Infinity);
+      store<f32>(even + 4 * step, 0);
+    }
+    sums += 4 * hidden * first;
+    heardAt += stepBytes * first;
+    for (let step = first; step < count; step += 1) {
       let total = f32x4.splat(0);
       for (let at: i32 = 0; at < 4 * hidden; at += 16) {
         const value = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(sums + at)), v128.load(steps + at)), v128.load(bias + at));
@@ -46,7 +56,8 @@ export function attend(
       const value = exp4(f32x4.sub(v128.load(attention + at), f32x4.splat(greatest)));
       v128.store(attention + at, value);
     }
-    for (let step: i32 = 0; step < count; step += 1) all += load<f32>(attention + 4 * step);
+    for (let step = first; step < count; step += 1) all += load<f32>(attention + 4 * step);
+    for (let step: i32 = 0; step < first; step += 1) store<f32>(attention + 4 * step, 0);
     const share = f32x4.splat(1 / all);
     const evenShare = f32x4.splat(1 / max(heard, 1));
     for (let at: i32 = 0; at < 4 * padded; at += 16) {
@@ -59,7 +70,9 @@ export function attend(
 }
 
 /**
- * Weighted means and deviations of `floats` numbers (a multiple of 8) over `count` rows each `rowStride` bytes, of windows each `windowStride`; their weights each `weightStride`. To `means` and `deviations`, each `toStride` for the next window. A deviation is the root of the variance and 1e-3.
+ * Weighted means and deviations of `floats` numbers (a multiple of 8) over `count` rows each `rowStride` bytes, of windows each
+ * `windowStride`; their weights each `weightStride`. To `means` and `deviations`, each `toStride` for the next window. A
+ * deviation is the root of the variance and 1e-3.
  */
 export function pool(
   rows: i32,
@@ -70,16 +83,19 @@ export function pool(
   floats: i32,
   weights: i32,
   weightStride: i32,
+  firsts: i32,
   means: i32,
   deviations: i32,
   toStride: i32,
 ): void {
   for (let window: i32 = 0; window < windows; window += 1) {
+    const first = load<i32>(firsts + 4 * window);
+    const from = rows + first * rowStride;
     for (let at: i32 = 0; at < 4 * floats; at += 32) {
       let a = f32x4.splat(0);
       let b = a;
-      let row = rows + at;
-      for (let step: i32 = 0; step < 4 * count; step += 4) {
+      let row = from + at;
+      for (let step: i32 = 4 * first; step < 4 * count; step += 4) {
         const weight = v128.load32_splat(weights + step);
         a = f32x4.add(a, f32x4.mul(weight, v128.load(row)));
         b = f32x4.add(b, f32x4.mul(weight, v128.load(row, 16)));
@@ -87,8 +103,8 @@ export function pool(
       }
       let c = f32x4.splat(1e-3);
       let d = c;
-      row = rows + at;
-      for (let step: i32 = 0; step < 4 * count; step += 4) {
+      row = from + at;
+      for (let step: i32 = 4 * first; step < 4 * count; step += 4) {
         const weight = v128.load32_splat(weights + step);
         const low = f32x4.sub(v128.load(row), a);
         const high = f32x4.sub(v128.load(row, 16), b);
@@ -131,5 +147,15 @@ export function statistics(steps: i32, windows: i32, count: i32, stepBytes: i32,
     steps += count * stepBytes;
     means += toStride;
     deviations += toStride;
+  }
+}
+
+/** The first step of each window in which something was heard (a count of frames each `stepBytes` from `heardAt`), 0 where nothing was. */
+export function first(heardAt: i32, windows: i32, count: i32, stepBytes: i32, firsts: i32): void {
+  for (let window: i32 = 0; window < windows; window += 1) {
+    let step: i32 = 0;
+    while (step < count && load<f32>(heardAt + step * stepBytes) == 0) step += 1;
+    store<i32>(firsts + 4 * window, step == count ? 0 : step);
+    heardAt += count * stepBytes;
   }
 }

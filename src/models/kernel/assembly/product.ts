@@ -1,8 +1,8 @@
 // Products of matrices: rows of 16-bit numbers by weights of 16 bits, and of floats.
 
 /**
- * Rows `[rows][inputs]` (an even number) by weights to sums of 32 bits, `[rows][outputs]` (a multiple of 16). Weights are blocks of 8 outputs;
- * a block holds, for each pair of inputs, the pair of each output.
+ * Rows `[rows][inputs]` (an even number) by weights to sums of 32 bits, `[rows][outputs]` (a multiple of 16). Weights are blocks
+ * of 8 outputs; a block holds, for each pair of inputs, the pair of each output.
  */
 export function multiply(x: i32, weights: i32, sums: i32, rows: i32, inputs: i32, outputs: i32): void {
   const stride = 2 * inputs;
@@ -91,7 +91,10 @@ function multiplyLast(x: i32, weights: i32, sums: i32, rows: i32, inputs: i32, o
   }
 }
 
-/** Rows `[rows][inputs]` by weights in blocks of 8 outputs, to `[rows][outputs]` (a multiple of 8), with the bias; what is negative becomes 0 if `cut`. */
+/**
+ * Rows `[rows][inputs]` by weights in blocks of 8 outputs, to `[rows][outputs]` (a multiple of 8), with the bias; what is
+ * negative becomes 0 if `cut`.
+ */
 export function multiplyFloats(x: i32, weights: i32, bias: i32, to: i32, rows: i32, inputs: i32, outputs: i32, cut: bool): void {
   const least = f32x4.splat(cut ? 0 : -Infinity);
   const stride = 4 * inputs;

@@ -6,8 +6,9 @@ const most: f32 = 4095;
 const rounding: f32 = 12582912;
 
 /**
- * Rows of `segments` pieces of `floats` numbers (a multiple of 8), a piece each `segmentStride` bytes, rows each `rowStride` bytes, `group` rows
- * and then on to the next group after `groupStride` bytes. They are written one after the other, and what a step of each is worth to `scales`.
+ * Rows of `segments` pieces of `floats` numbers (a multiple of 8), a piece each `segmentStride` bytes, rows each `rowStride`
+ * bytes, `group` rows and then on to the next group after `groupStride` bytes. They are written one after the other, and what a
+ * step of each is worth to `scales`.
  */
 export function quantizeRows(
   from: i32,
@@ -54,8 +55,8 @@ export function quantizeRows(
 }
 
 /**
- * A map `[times][floats]`, each time's numbers (a multiple of 8) with `margin` bytes before and behind them that stay as they are. Returns
- * what a step is worth.
+ * A map `[times][floats]`, each time's numbers (a multiple of 8) with `margin` bytes before and behind them that stay as they
+ * are. Returns what a step is worth.
  */
 export function quantizeMap(from: i32, times: i32, floats: i32, margin: i32, to: i32): f32 {
   let a = f32x4.splat(0);

@@ -1,8 +1,8 @@
 // What each output of a convolution of the stem sees, as a row of a product.
 
 /**
- * Of a map of 16-bit numbers `[time][band][channels]`, whose times lie each `timeBytes`, rows for `times` times each `timeStride` and `bands` bands each second band: three times of three bands,
- * `chunk` bytes (a multiple of 16) each.
+ * Of a map of 16-bit numbers `[time][band][channels]`, whose times lie each `timeBytes`, rows for `times` times each `timeStride`
+ * and `bands` bands each second band: three times of three bands, `chunk` bytes (a multiple of 16) each.
  */
 export function unfold(map: i32, timeBytes: i32, times: i32, timeStride: i32, bands: i32, chunk: i32, to: i32): void {
   const bandStride = (2 * chunk) / 3;
@@ -20,8 +20,8 @@ export function unfold(map: i32, timeBytes: i32, times: i32, timeStride: i32, ba
 }
 
 /**
- * Of a map `[time][band]` rows of 16 numbers for `times` times each second and `bands` bands each second: three times of five bands, and one
- * that is anything. Writes 4 bytes beyond the last row.
+ * Of a map `[time][band]` rows of 16 numbers for `times` times each second and `bands` bands each second: three times of five
+ * bands, and one that is anything. Writes 4 bytes beyond the last row.
  */
 export function unfoldBands(map: i32, timeBytes: i32, times: i32, bands: i32, to: i32): void {
   for (let time: i32 = 0; time < times; time += 1) {
