@@ -73,7 +73,18 @@ function layering(stage) {
 }
 
 export default defineConfig(
-  { ignores: ['**/node_modules/', '**/dist/', '**/coverage/', '**/.cache/', 'training/', 'assets/', 'src/*/kernel/assembly/'] },
+  {
+    ignores: [
+      '**/node_modules/',
+      '**/dist/',
+      '**/coverage/',
+      '**/.cache/',
+      'training/',
+      'assets/',
+      'src/assembly/',
+      'src/*/kernel/assembly/',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['**/*.{ts,tsx,mts}'],

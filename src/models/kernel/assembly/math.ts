@@ -1,21 +1,4 @@
-// Four exponentials and hyperbolic tangents at a time; the exponential's polynomial is of S. Moshier's Cephes library, single precision.
-
-/** Exponential, of numbers beyond 87 either way as of 87. */
-export function exp4(x: v128): v128 {
-  const limited = f32x4.pmin(f32x4.splat(87), f32x4.pmax(f32x4.splat(-87), x));
-  const shifted = f32x4.add(f32x4.mul(limited, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912));
-  const n = f32x4.sub(shifted, f32x4.splat(12582912));
-  let r = f32x4.sub(limited, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
-  let y = f32x4.splat(1.98756915e-4);
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.3981999507e-3));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
-  y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
-  return f32x4.mul(y, i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23));
-}
+// Four hyperbolic tangents at a time, as a fraction whose parts may be wanted apart.
 
 /**
  * Numbers that are needed so often that they lie in memory, four times each, from address 0 on: loaded, they make gates a quarter
@@ -69,10 +52,4 @@ export function tanhBelow(x: v128): v128 {
 export function tanh4(x: v128): v128 {
   const limited = limited4(x);
   return f32x4.div(tanhAbove(limited), tanhBelow(limited));
-}
-
-/** The sum of the lanes of a vector. */
-export function sum1(a: v128): f32 {
-  const pairs = f32x4.add(a, v128.shuffle<f32>(a, a, 2, 3, 0, 1));
-  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }

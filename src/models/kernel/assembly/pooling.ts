@@ -1,5 +1,6 @@
 // What a window's steps come to: attention, weighted means and deviations.
-import { exp4, sum1, tanh4 } from './math';
+import { exp4, sum1 } from '../../../assembly/vectors';
+import { tanh4 } from './math';
 
 /**
  * For each window, the weights of its `count` steps (a multiple of 2), padded with zeros to a multiple of 4: a softmax over the

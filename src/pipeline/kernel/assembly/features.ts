@@ -1,6 +1,6 @@
 // Log-mel and MFCC of frames of 400 samples, one after another in the signal's memory.
 import { dctAt, featuresAt, foldedAt, melCountsAt, melOffsetsAt, melWeightsAt, powerAt, signalAt } from '../layout';
-import { log4, sums4 } from './math';
+import { log4, sums4 } from '../../../assembly/vectors';
 import { powerSpectrum } from './transform';
 
 const hopBytes: i32 = 640;

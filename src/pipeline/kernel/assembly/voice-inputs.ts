@@ -1,6 +1,6 @@
 // Of a log-mel frame what the voice-activity network is given, and the running levels of `voice-inputs.ts`, which documents them.
 import { voiceLevelsAt, voiceLogMelAt, voiceValuesAt } from '../layout';
-import { sum1, sums4 } from './math';
+import { sum1, sums4 } from '../../../assembly/vectors';
 
 /** Behind the 16 floors. */
 const levelAt: i32 = voiceLevelsAt + 64;

@@ -1,5 +1,5 @@
 // A step of the voice-activity network of `voice-network.ts`: two frames through a dense layer, a GRU, two probabilities.
-import { sigmoid4, sum1 } from './math';
+import { sigmoid4, sum1 } from '../../../assembly/vectors';
 
 /**
  * `weights`: dense in blocks of 8 rows and its bias, the GRU's input and state matrices in blocks of 24 rows, each with its bias, the

@@ -1,4 +1,4 @@
-// Four logarithms, exponentials and sums at a time; polynomials of S. Moshier's Cephes library, single precision.
+// AssemblyScript of both kernels: four logarithms, exponentials and sums at a time; polynomials of S. Moshier's Cephes library, single precision.
 
 /** Natural logarithm of normal positive numbers, to about one unit in the last place. */
 export function log4(x: v128): v128 {
@@ -24,7 +24,7 @@ export function log4(x: v128): v128 {
 }
 
 /** Exponential, of numbers beyond 87 either way as of 87. */
-function exp4(x: v128): v128 {
+export function exp4(x: v128): v128 {
   const limited = f32x4.min(f32x4.max(x, f32x4.splat(-87)), f32x4.splat(87));
   const n = f32x4.floor(f32x4.add(f32x4.mul(limited, f32x4.splat(1.44269504088896341)), f32x4.splat(0.5)));
   let r = f32x4.sub(limited, f32x4.mul(n, f32x4.splat(0.693359375)));
