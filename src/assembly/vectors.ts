@@ -1,4 +1,4 @@
-// AssemblyScript of both kernels: four logarithms, exponentials and sums at a time; polynomials of S. Moshier's Cephes library, single precision.
+// Four logarithms, exponentials and sums at a time, for both kernels; polynomials of S. Moshier's Cephes library, single precision.
 
 /** Natural logarithm of normal positive numbers, to about one unit in the last place. */
 export function log4(x: v128): v128 {

@@ -1,4 +1,5 @@
 // Sums of products back to what they are worth.
+import { whole8 } from './quantize';
 
 /**
  * Sums `[rows][outputs]` (a multiple of 4), each worth its row's step times its output's, and the bias. Then, where their
@@ -65,16 +66,13 @@ export function finishRows(
 export function finishSteps(sums: i32, rows: i32, outputs: i32, scales: i32, steps: i32, to: i32, rowStride: i32): void {
   const most = f32x4.splat(32767);
   const least = f32x4.splat(-32767);
-  const rounding = f32x4.splat(12582912);
-  const bits = i32x4.splat(0x4b400000);
+  const one = f32x4.splat(1);
   for (let row: i32 = 0; row < rows; row += 1) {
     const scale = f32x4.splat(1024 * load<f32>(scales + 4 * row));
     for (let at: i32 = 0; at < 4 * outputs; at += 32) {
       const a = f32x4.mul(f32x4.convert_i32x4_s(v128.load(sums)), f32x4.mul(scale, v128.load(steps + at)));
       const b = f32x4.mul(f32x4.convert_i32x4_s(v128.load(sums, 16)), f32x4.mul(scale, v128.load(steps + at, 16)));
-      const low = i32x4.sub(f32x4.add(f32x4.max(f32x4.min(a, most), least), rounding), bits);
-      const high = i32x4.sub(f32x4.add(f32x4.max(f32x4.min(b, most), least), rounding), bits);
-      v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, high));
+      v128.store(to + (at >> 1), whole8(f32x4.max(f32x4.min(a, most), least), f32x4.max(f32x4.min(b, most), least), one));
       sums += 32;
     }
     to += rowStride;

@@ -2,8 +2,8 @@
 
 /**
  * Numbers that are needed so often that they lie in memory, four times each, from address 0 on: loaded, they make gates a quarter
- * quicker than as constants, of which V8 makes vectors each time. The fraction for the tangent is the one of its degrees with the least greatest error from
- * 0 to 7, 2e-6, found by iteratively reweighted least squares.
+ * quicker than as constants, of which V8 makes vectors each time. The fraction for the tangent is the one of its degrees with the
+ * least greatest error from 0 to 7, 2e-6, found by iteratively reweighted least squares.
  */
 export function prepare(): void {
   fill(0, 7);

@@ -79,7 +79,7 @@ export function quantizeMap(from: i32, times: i32, floats: i32, margin: i32, to:
   return greatest / most;
 }
 
-/** Eight numbers, none beyond 4095 once multiplied, as 16 bits each. */
+/** Eight numbers, none beyond 16 bits once multiplied, rounded to the nearest whole ones. */
 export function whole8(a: v128, b: v128, factor: v128): v128 {
   const bias = f32x4.splat(rounding);
   const bits = i32x4.splat(0x4b400000);
