@@ -86,9 +86,9 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     const { batching, smoothing, model, overload: overloadSettings } = config;
     const lateMs = overloadSettings.lateMs + batching.maxQueueMs;
     const modelDir = isAbsolute(model.dir) ? model.dir : join(projectDir, model.dir);
-    const { engine, threads, precision } = model;
+    const { engine, threads, precision, native } = model;
     const scoring = { batching, smoothing, lateMs, logger, metrics };
-    const emotion = await EmotionService.open({ modelDir, engine, threads, precision, bell: pipelines.bell, ...scoring });
+    const emotion = await EmotionService.open({ modelDir, engine, threads, precision, native, bell: pipelines.bell, ...scoring });
     closers.push(() => emotion.close());
     await pipelines.started();
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache.mjs';
 import { findProgram, installDebianPackages } from './debian.mjs';
 import { withLock } from './lock.mjs';
+import { buildNative, nativeIsBuilt } from './native.mjs';
 import { bringNode, findNode } from './node.mjs';
 import { installPackages, packagesAreInstalled } from './packages.mjs';
 import { findPython, pythonPackages } from './python.mjs';
@@ -15,8 +16,8 @@ import { installWorker, workerIsInstalled } from './worker.mjs';
 /** The root folder of the checkout. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Programs that the tests start, which are at the same time their Debian packages. */
-const testPrograms = ['redis-server', 'chromium', 'ffmpeg'];
+/** Programs that the tests start, and the Debian packages that they are in. */
+const testPrograms = { 'redis-server': ['redis-server'], chromium: ['chromium'], ffmpeg: ['ffmpeg'], cc: ['gcc', 'libc6-dev'] };
 
 /**
  * Does what is missing; asks no network and writes nothing where all is there. Ends the process with a message where
@@ -46,7 +47,8 @@ export async function setUp({ forTests = false } = {}) {
  */
 function findReady(cache, forTests) {
   const node = findNode(cache);
-  const ready = node !== undefined && packagesAreInstalled(root) && workerIsInstalled(root) && (!forTests || missing().length === 0);
+  const installed = packagesAreInstalled(root) && workerIsInstalled(root) && nativeIsBuilt(root);
+  const ready = node !== undefined && installed && (!forTests || missing().length === 0);
   return ready ? node : undefined;
 }
 
@@ -59,12 +61,14 @@ async function bringAll(cache, forTests) {
   if (!packagesAreInstalled(root)) await installPackages(root);
   if (!workerIsInstalled(root)) await installWorker(root, cache);
   if (forTests && missing().length > 0) await installDebianPackages(missing(), 'the tests');
+  // Without it WebAssembly serves: no reason to stop here.
+  if (!nativeIsBuilt(root)) await buildNative(root);
   return node;
 }
 
 /** Debian packages that the tests lack. */
 function missing() {
-  const programs = testPrograms.filter((name) => findProgram(name) === undefined);
+  const programs = Object.entries(testPrograms).flatMap(([name, packages]) => (findProgram(name) === undefined ? packages : []));
   return findPython() === undefined ? [...programs, ...pythonPackages] : programs;
 }
 

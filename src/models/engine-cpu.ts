@@ -21,11 +21,11 @@ export const cpuEngine: EngineEntry = {
 
 /** The one that is wanted, or, where the model has nothing for it, the next that is more exact or slower. */
 function servingSession(context: EngineContext): SessionOptions {
-  const { manifest, precision } = context;
+  const { manifest, precision, native } = context;
   const session = cpuSession(context);
   if (precision === 'int16' && manifest.network === kernelNetwork) {
     const { trunkPath, headPath, shape } = session;
-    return { runtime: 'kernel', trunkPath, headPath, shape };
+    return { runtime: 'kernel', trunkPath, headPath, shape, native };
   }
   const { headInt8 } = context.paths;
   return precision !== 'fp32' && headInt8 !== undefined ? { ...session, headPath: headInt8 } : session;

@@ -17,6 +17,8 @@ export interface EngineContext extends LoadedModel {
   /** Threads that one session may use within an operator, on the CPU. */
   readonly intraOpNumThreads: number;
   readonly precision: (typeof precisions)[number];
+  /** Whether our own kernel may use what was compiled for this processor. */
+  readonly native: boolean;
   /** Windows in a full batch. */
   readonly maxBatch: number;
   /** Whether configuration asks for this engine and no other. */

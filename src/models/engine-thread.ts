@@ -58,6 +58,7 @@ const closeTimeoutMs = 2000;
  */
 export class ThreadEngine implements Engine {
   readonly name: string;
+  detail: string | undefined;
   readonly #options: ThreadEngineOptions & typeof defaults;
   readonly #feed: StreamFeed;
   readonly #pending = new Map<number, Pending>();
@@ -171,6 +172,7 @@ export class ThreadEngine implements Engine {
           if (worker !== this.#worker) return;
           clearTimeout(timer);
           this.#ready = true;
+          this.detail = reply.detail;
           resolve();
         } else if (worker === this.#worker) {
           this.#settle(reply);

@@ -23,7 +23,7 @@ export type EngineRequest =
 
 /** Messages from the thread; the first is `ready` or `unavailable`. The logits are transferred. */
 export type EngineReply =
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly detail?: string | undefined }
   | { readonly kind: 'unavailable'; readonly code: 'UT_ENGINE_UNAVAILABLE' | 'UT_MODEL_INVALID'; readonly message: string }
   | { readonly kind: 'result'; readonly id: number; readonly logits: Float32Array }
   | { readonly kind: 'error'; readonly id: number; readonly message: string };
@@ -61,7 +61,7 @@ async function serve({ session: options, bell: memory }: EngineThreadData): Prom
       }
     });
   });
-  reply({ kind: 'ready' });
+  reply({ kind: 'ready', detail: session.detail });
 }
 
 async function answer(streams: Streams, { id, batch }: RunRequest): Promise<void> {

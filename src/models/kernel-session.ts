@@ -3,32 +3,43 @@ import { readFile } from 'node:fs/promises';
 import { messageOf, UndertoneError } from '../errors.ts';
 import { EmoNetKernel } from './kernel/emonet.ts';
 import { features, hopFrames, kernelStateSize, kernelStepSize, ownStep, windowSteps } from './kernel/emonet-sizes.ts';
+import { loadNative } from './kernel/native.ts';
 import { kernelNetwork } from './kernel/network.ts';
 import { readOnnx } from './onnx-file.ts';
 import type { NetworkFiles, Session, StreamShape, TrunkInput, TrunkOutput } from './session.ts';
+
+/** Options of {@link KernelSession.open}. */
+export interface KernelSessionOptions extends NetworkFiles {
+  /** Whether code that was compiled for this processor is used where it is there. Scores are the same. @default true */
+  readonly native?: boolean;
+}
 
 /** Weights are whole numbers of 16 bits, inputs of 13; sums are exact. A caller's scores do not depend on who else is in the batch. */
 export class KernelSession implements Session {
   readonly stepSize = kernelStepSize;
   readonly tolerance = 1e-2;
+  readonly detail: string;
   readonly #kernel: EmoNetKernel;
   readonly #shape: StreamShape;
   #steps = new Float32Array();
   #next = new Float32Array();
 
-  private constructor(kernel: EmoNetKernel, shape: StreamShape) {
+  private constructor(kernel: EmoNetKernel, shape: StreamShape, detail: string) {
+    this.detail = detail;
     this.#kernel = kernel;
     this.#shape = shape;
   }
 
   /** Rejects with UT_MODEL_INVALID where the files are not the network that the manifest says. */
-  static async open({ trunkPath, headPath, shape }: NetworkFiles): Promise<KernelSession> {
+  static async open({ trunkPath, headPath, shape, native = true }: KernelSessionOptions): Promise<KernelSession> {
+    const compiled = native ? loadNative() : { reason: 'as configured' };
+    const open = 'open' in compiled ? compiled.open : undefined;
     try {
       const [trunk, head] = await Promise.all([readFile(trunkPath), readFile(headPath)]);
-      const kernel = new EmoNetKernel(readOnnx(trunk), readOnnx(head));
+      const kernel = new EmoNetKernel(readOnnx(trunk), readOnnx(head), open);
       const [expected, got] = [shapeOf(kernel), shape].map((one) => JSON.stringify(one, Object.keys(shapeOf(kernel))));
       if (got !== expected) throw new Error(`Expected sizes ${String(expected)}, got ${String(got)}`);
-      return new KernelSession(kernel, shape);
+      return new KernelSession(kernel, shape, 'reason' in compiled ? `WebAssembly: ${compiled.reason}` : 'AVX2');
     } catch (error) {
       const message = `Expected \`${trunkPath}\` and \`${headPath}\` to be the network ${kernelNetwork}, got: ${messageOf(error)}`;
       throw new UndertoneError('UT_MODEL_INVALID', message, { cause: error });

@@ -23,6 +23,8 @@ export interface LoadEngineOptions {
   readonly intraOpNumThreads?: number;
   /** Of the CPU engine; those on a GPU run 32-bit floats. @default 'int16' */
   readonly precision?: EngineContext['precision'];
+  /** Whether the CPU engine's kernel may use what was compiled for this processor. @default true */
+  readonly native?: boolean;
   /** Windows in a full batch: what an engine on a GPU is measured with. @default 8 */
   readonly maxBatch?: number;
   /** As {@link ThreadEngineOptions.bell}. */
@@ -49,6 +51,7 @@ export async function loadEngines(options: LoadEngineOptions): Promise<readonly 
     threads = 1,
     intraOpNumThreads = 1,
     precision = 'int16',
+    native = true,
     maxBatch = 8,
     bell,
     table = engineTable,
@@ -56,14 +59,14 @@ export async function loadEngines(options: LoadEngineOptions): Promise<readonly 
   if (!(threads >= 1)) throw new UndertoneError('UT_CONFIG_INVALID', `Expected \`threads\` to be at least 1, got \`${String(threads)}\``);
   const pinned = name !== 'auto';
   const candidates = table.filter((entry) => !pinned || entry.name === name);
-  const context: EngineContext = { ...model, intraOpNumThreads, precision, maxBatch, pinned, logger, bell };
+  const context: EngineContext = { ...model, intraOpNumThreads, precision, native, maxBatch, pinned, logger, bell };
   const reasons: string[] = [];
   for (const entry of candidates) {
     try {
       const count = Math.min(threads, entry.maxThreads ?? threads);
       const engines = await startEntry(entry, context, count);
       if (count < threads) logger.warn({ engine: entry.name, threads: count, asked: threads }, 'this engine runs in fewer threads');
-      logger.info({ engine: entry.name, threads: count }, 'inference engine loaded');
+      logger.info({ engine: entry.name, threads: count, detail: engines[0]?.detail }, 'inference engine loaded');
       return engines;
     } catch (error) {
       if (entry.name === reference && error instanceof UndertoneError && error.code === 'UT_MODEL_INVALID') throw error;

@@ -1,4 +1,5 @@
 // Opens a model's networks on the runtime that is asked for, which is loaded only now.
+import type { KernelSessionOptions } from './kernel-session.ts';
 import type { OnnxSessionOptions } from './onnx-session.ts';
 import type { NetworkFiles, Session } from './session.ts';
 import type { NativeTfjsOptions } from './tfjs/native.ts';
@@ -6,7 +7,7 @@ import type { NativeTfjsOptions } from './tfjs/native.ts';
 /** A runtime, its options, and what it shall run. */
 export type SessionOptions =
   | (OnnxSessionOptions & { readonly runtime: 'onnxruntime' })
-  | (NetworkFiles & { readonly runtime: 'kernel' })
+  | (KernelSessionOptions & { readonly runtime: 'kernel' })
   | (NetworkFiles & NativeTfjsOptions & { readonly runtime: 'tfjs' });
 
 /** Rejects with the runtime's error where it, or a network on it, does not load. */

@@ -42,6 +42,8 @@ export interface EmotionServiceOptions extends CommonOptions {
   readonly intraOpNumThreads?: number;
   /** What the CPU engine runs the head in. @default 'int16' */
   readonly precision?: LoadEngineOptions['precision'];
+  /** As {@link LoadEngineOptions.native}. */
+  readonly native?: boolean;
 }
 
 /** Options of the constructor of {@link EmotionService}: parts that are loaded already. The service owns the engines. */
@@ -123,11 +125,20 @@ export class EmotionService {
 
   /** Loads the model and its engines. Rejects as {@link loadManifest} and {@link loadEngines} do. */
   static async open(options: EmotionServiceOptions): Promise<EmotionService> {
-    const { modelDir, engine: name = 'auto', threads = 1, intraOpNumThreads = 1, precision = 'int16', bell, ...common } = options;
+    const {
+      modelDir,
+      engine: name = 'auto',
+      threads = 1,
+      intraOpNumThreads = 1,
+      precision = 'int16',
+      native = true,
+      bell,
+      ...common
+    } = options;
     const model = await loadManifest(modelDir);
     const maxBatch = options.batching?.maxBatch;
     const sizes = { threads, intraOpNumThreads, ...(maxBatch === undefined ? {} : { maxBatch }) };
-    const engines = await loadEngines({ model, name, precision, bell, ...sizes, logger: options.logger });
+    const engines = await loadEngines({ model, name, precision, native, bell, ...sizes, logger: options.logger });
     return new EmotionService({ ...common, model, engines });
   }
 

@@ -47,6 +47,8 @@ export interface Session {
   readonly stepSize: number;
   /** How far the same step may lie from itself where it is computed beside others: what rounding does. Relative where values exceed 1. */
   readonly tolerance: number;
+  /** What the log says of how it computes, where there is more than one way. */
+  readonly detail?: string;
   trunk(input: TrunkInput): Promise<TrunkOutput>;
   /** Where the steps of a batch may be written for `head`, so that it need not copy them; undefined where it must. */
   windows?(batch: number): Float32Array | undefined;

@@ -74,6 +74,8 @@ export interface EngineWindow extends Pick<FeatureWindow, 'endFrame' | 'blocks'>
  */
 export interface Engine {
   readonly name: string;
+  /** What the log says of how it computes, where there is more than one way. */
+  readonly detail?: string | undefined;
   /** Whether windows would be run now: false while a failed thread is being replaced, and once closed. */
   readonly ready: boolean;
   /**

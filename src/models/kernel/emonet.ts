@@ -55,8 +55,8 @@ export class EmoNetKernel {
   readonly #at: ReturnType<typeof scratch>;
   readonly #scales: Float32Array;
 
-  /** Throws where the graphs are not this network's. */
-  constructor(trunk: OnnxGraph, head: OnnxGraph) {
+  /** Throws where the graphs are not this network's. `native`: as {@link instantiateKernel} takes it. */
+  constructor(trunk: OnnxGraph, head: OnnxGraph, native?: Parameters<typeof instantiateKernel>[1]) {
     const known = readEmoNet(trunk, head);
     this.#labels = known.labels;
     const plan = new Plan();
@@ -73,7 +73,7 @@ export class EmoNetKernel {
     this.#first = plan.floatProduct(known.first);
     this.#last = plan.floatProduct(known.last);
     this.#at = scratch(plan);
-    const { memory, functions } = instantiateKernel(plan.bytes);
+    const { memory, functions } = instantiateKernel(plan.bytes, native);
     this.#memory = memory;
     this.#functions = functions;
     this.#scales = this.#floats(this.#at.scales, 1);

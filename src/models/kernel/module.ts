@@ -1,5 +1,6 @@
 // Loads the network's kernel, WebAssembly with SIMD that `npm run build:kernel` makes of `assembly/`.
 import { instantiate } from '../../wasm.ts';
+import type { NativeFunctions } from './native.ts';
 
 type Numbers<Names extends readonly unknown[]> = (...numbers: Names) => void;
 
@@ -66,10 +67,13 @@ const kernelUrl = new URL('kernel.wasm', import.meta.url);
 /** Bytes from the memory's beginning on that are the kernel's own. */
 export const ownBytes = 1024;
 
-/** An instance with a memory of at least `bytes`, ready to be called. */
-export function instantiateKernel(bytes: number): { readonly memory: ArrayBuffer; readonly functions: KernelFunctions } {
+/** An instance with a memory of at least `bytes`, ready to be called; `native` makes those functions that it has instead. */
+export function instantiateKernel(
+  bytes: number,
+  native?: (memory: ArrayBuffer) => NativeFunctions,
+): { readonly memory: ArrayBuffer; readonly functions: KernelFunctions } {
   const { memory, exports } = instantiate(kernelUrl, bytes);
   const functions = exports as KernelFunctions;
   functions.prepare();
-  return { memory, functions };
+  return { memory, functions: { ...functions, ...native?.(memory) } };
 }

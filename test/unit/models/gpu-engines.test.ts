@@ -155,7 +155,7 @@ describe('native tfjs', () => {
 });
 
 describe('an engine on a GPU', () => {
-  const context = { ...model, intraOpNumThreads: 1, precision: 'fp32' as const, maxBatch: 8, logger: silentLogger };
+  const context = { ...model, intraOpNumThreads: 1, precision: 'fp32' as const, native: true, maxBatch: 8, logger: silentLogger };
 
   it.each(gpuEngines.map((entry) => [entry.name, entry] as const))(
     '%s is told apart from none at all within 100 ms',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KernelSession } from '../../../src/models/kernel-session.ts';
+import { loadNative } from '../../../src/models/kernel/native.ts';
 import { instantiateKernel } from '../../../src/models/kernel/module.ts';
 import { packFloats, packWhole } from '../../../src/models/kernel/weights.ts';
 import { loadManifest, streamShape, type LoadedModel } from '../../../src/models/manifest.ts';
@@ -19,12 +20,22 @@ describe('kernel.wasm', () => {
   });
 });
 
-describe('products', () => {
-  const { memory, functions } = instantiateKernel(1 << 20);
+/** Where set-up compiles: there, that nothing was is a failure. */
+const compiles = process.platform === 'linux' && process.arch === 'x64' && readFileSync('/proc/cpuinfo', 'utf8').includes(' avx2 ');
+const compiled = loadNative();
+const open = 'open' in compiled ? compiled.open : undefined;
+const ways = [
+  { way: 'WebAssembly', native: false, missing: false },
+  { way: 'AVX2', native: true, missing: !compiles },
+] as const;
+
+describe.each(ways)('products in $way', ({ native, missing }) => {
+  const { memory, functions } = instantiateKernel(1 << 20, native ? open : undefined);
   const [xAt, weightsAt, outAt, stepsAt] = [4096, 1 << 17, 1 << 18, 1 << 19];
   const sizes = { rows: fc.integer({ min: 1, max: 9 }), inputs: fc.integer({ min: 1, max: 40 }).map((n) => 4 * n) };
 
-  it('of whole numbers are exact, also where all are as large as they can be', () => {
+  it.skipIf(missing)('of whole numbers are exact, also where all are as large as they can be', () => {
+    if (native) expect(compiled).toHaveProperty('open');
     const weight = fc.oneof(fc.constantFrom(-1, 0, 1e-3, 1), fc.double({ min: -1, max: 1, noNaN: true }));
     fc.assert(
       fc.property(fc.record({ ...sizes, blocks: fc.integer({ min: 1, max: 3 }), weights: fc.array(weight, { minLength: 1 }) }), (given) => {
@@ -97,7 +108,7 @@ describe('products', () => {
   });
 });
 
-describe('EmoNet on the kernel', () => {
+describe.each(ways)('EmoNet on the kernel in $way', ({ native, missing }) => {
   let model: LoadedModel;
   let files: NetworkFiles;
   let exact: OnnxSession;
@@ -107,7 +118,7 @@ describe('EmoNet on the kernel', () => {
     model = await loadManifest(shippedModelDir);
     files = threadOf(model);
     exact = await OnnxSession.open(threadOf(model));
-    kernel = await KernelSession.open(files);
+    kernel = await KernelSession.open({ ...files, native });
   });
 
   afterAll(() => exact.close());
@@ -154,6 +165,10 @@ describe('EmoNet on the kernel', () => {
 
   const worst = (a: Float32Array, b: Float32Array): number => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
 
+  it.skipIf(missing)('says what it runs in', () => {
+    expect(kernel.detail).toMatch(native ? /^AVX2$/ : /^WebAssembly: as configured$/);
+  });
+
   it.each([
     [1, 0.8, false],
     [2, 0.97, false],
@@ -176,6 +191,18 @@ describe('EmoNet on the kernel', () => {
       expect(worst(step.subarray(sizes.channels), other.subarray(sizes.channels))).toBeLessThan(1e-4);
     }
     expect(worst(ours.logits, theirs.logits)).toBeLessThan(2e-3);
+  });
+
+  it.skipIf(missing)('says the same in the other way, to the last bit', async () => {
+    const other = await KernelSession.open({ ...files, native: !native });
+    for (const count of [1, 2, 3, 5, 6, 7, 8, 11]) {
+      const callers = Array.from({ length: count }, (_, i) => (7 * i) % 11);
+      for (const late of [false, true]) {
+        const [here, there] = [await stream(kernel, callers, 0.8, late), await stream(other, callers, 0.8, late)];
+        expect(here.logits).toEqual(there.logits);
+        expect(here.own).toEqual(there.own);
+      }
+    }
   });
 
   it('says the same of a caller, to the last bit, whoever else is in the batch and wherever', async () => {
