@@ -46,6 +46,11 @@ export class AudioReceiver implements Processor<RtpPacket, PcmChunk> {
     this.#buffer.process(packet, this.#order);
   }
 
+  /** Whether packets wait for one that is missing. */
+  get waits(): boolean {
+    return !this.#buffer.empty;
+  }
+
   pause(emit: Emit<PcmChunk>): void {
     this.#emit = emit;
     this.#buffer.pause(this.#order);

@@ -51,6 +51,12 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
     for (let taken = 0; taken < samples.length; taken += most) this.#take(samples.subarray(taken, taken + most), chunk, emit);
   }
 
+  /** How many more samples complete the last frame of the hop, of so many frames, that the next frame belongs to. */
+  samplesUntilHop(hopFrames: number): number {
+    const lastIndex = this.#nextIndex - (this.#nextIndex % hopFrames) + hopFrames - 1;
+    return lastIndex * hopSamples + frameSamples - this.#nextSample;
+  }
+
   /** The last incomplete frame is dropped: it would need samples that do not exist. */
   flush(): void {
     this.#filled = 0;

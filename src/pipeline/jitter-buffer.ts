@@ -98,6 +98,11 @@ export class JitterBuffer implements Processor<RtpPacket, PlayoutItem> {
     return this.#held.filter((held) => held.sampleCount !== null).length + this.#candidates.count;
   }
 
+  /** Whether nothing waits. */
+  get empty(): boolean {
+    return this.#held.length === 0 && this.#candidates.count === 0;
+  }
+
   process(packet: RtpPacket, emit: Emit<PlayoutItem>): void {
     this.counts.received++;
     this.#nowMs = Math.max(this.#nowMs, packet.arrivalMs);

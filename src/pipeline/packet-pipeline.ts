@@ -44,18 +44,20 @@ export function packetPipeline<Out>(options: PacketPipelineOptions<Out>): Operat
   return (source) =>
     new Observable((subscriber) => {
       const stalled$ = new Subject<void>();
+      const parser = new RtpParser(counts, audioLevelExtensionId);
       const outputs$ = source.pipe(
-        stage(() => new RtpParser(counts, audioLevelExtensionId)),
+        stage(() => parser),
         holdUntilReady(decoder, counts),
         stage(create, stalled$),
       );
-      let receivedBefore = 0;
+      let arrivedBefore = 0;
       // As if it had stalled already: nothing is held back before the first packet.
       let silentChecks = stallChecks;
       subscriber.add(
         looks$.subscribe(() => {
-          silentChecks = counts.received === receivedBefore ? silentChecks + 1 : 0;
-          receivedBefore = counts.received;
+          // Not those that were received, for some may be gathering.
+          silentChecks = parser.arrived === arrivedBefore ? silentChecks + 1 : 0;
+          arrivedBefore = parser.arrived;
           if (silentChecks === stallChecks) stalled$.next();
         }),
       );
@@ -65,6 +67,8 @@ export function packetPipeline<Out>(options: PacketPipelineOptions<Out>): Operat
 
 /** Parses packets, and counts those that are no RTP. */
 class RtpParser implements Processor<RawRtp, RtpPacket> {
+  /** Packets so far, whatever became of them. */
+  arrived = 0;
   readonly #counts: MediaCounts;
   readonly #audioLevelExtensionId: number | undefined;
 
@@ -74,6 +78,7 @@ class RtpParser implements Processor<RawRtp, RtpPacket> {
   }
 
   process(raw: RawRtp, emit: Emit<RtpPacket>): void {
+    this.arrived += 1;
     const packet = parseRtp(raw, this.#audioLevelExtensionId);
     if (typeof packet !== 'string') {
       emit(packet);

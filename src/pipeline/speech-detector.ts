@@ -111,6 +111,11 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     this.#release(this.#seen - delayFrames, emit);
   }
 
+  /** Whether the next frame will go out as it comes, whatever is in it. */
+  get sure(): boolean {
+    return this.#speaking && this.#seen <= this.#lastActive + this.#options.hangoverFrames;
+  }
+
   /** A caller of whom nothing comes any more has ended the utterance. */
   pause(emit: Emit<DetectedSpeech>): void {
     this.#release(this.#seen, emit);

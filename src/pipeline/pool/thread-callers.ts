@@ -1,5 +1,5 @@
 // The callers of one pipeline thread: the same front end for each as in the main thread, and what is said of them in turns.
-import { Subject, type Subscription } from 'rxjs';
+import { filter, Subject, type Subscription } from 'rxjs';
 import { ringBell } from '../../bell.ts';
 import { isUndertoneError, messageOf } from '../../errors.ts';
 import { callerPipeline } from '../caller-pipeline.ts';
@@ -98,7 +98,8 @@ export class ThreadCallers {
     const { counts, levels, clock, blocks: ring } = caller;
     try {
       const decoder = createDecoder(track.codec, settings);
-      const looks$ = this.#looks;
+      // A look may end a stall, and what waits is decoded: not of one who has withdrawn.
+      const looks$ = this.#looks.pipe(filter(() => caller.withdrawn[0] === 0));
       const pace = memory === null ? undefined : new Pace(memory);
       caller.subscription = caller.packets
         .pipe(callerPipeline({ ...settings, track, spec, decoder, counts, levels, clock, looks$, pace, blocks: ring }))
