@@ -287,17 +287,17 @@ export class Batcher {
     return track;
   }
 
-  /** What of a window is not the manifest's; null where all is. */
+  /**
+   * What of a window is not the manifest's; null where all is. Of the blocks the newest, for each was that once: to look at all of them again
+   * costs more than the rest of a window's way to its batch.
+   */
   #faultOf({ blocks, endFrame }: FeatureWindow): string | null {
     const { windowFrames, contextFrames, hopFrames, melBands, mfccCount } = this.#options.manifest;
     if (blocks.length * hopFrames < contextFrames + windowFrames) return `${String(blocks.length)} blocks of ${String(hopFrames)} frames`;
     if (!(endFrame > 0 && endFrame % hopFrames === 0)) return `one that ends at frame ${String(endFrame)}`;
-    const size = hopFrames * (melBands + mfccCount);
-    for (const block of blocks) {
-      if (block === null || (block.features.length === size && block.mask.length === hopFrames)) continue;
-      return `a block of ${String(block.features.length)} features and a mask of ${String(block.mask.length)}`;
-    }
-    return null;
+    const newest = blocks.at(-1) ?? null;
+    if (newest === null || (newest.features.length === hopFrames * (melBands + mfccCount) && newest.mask.length === hopFrames)) return null;
+    return `a block of ${String(newest.features.length)} features and a mask of ${String(newest.mask.length)}`;
   }
 
   #lose(window: FeatureWindow, fate: LostFate): void {

@@ -109,8 +109,12 @@ export class ThreadEngine implements Engine {
     }
     const id = this.#nextId++;
     const batch = this.#pack(windows);
-    // After they were read: what is intact now was intact then.
-    const tornRows = windows.flatMap(({ blocks }, row) => (blocks.some((block) => block?.intact === false) ? [row] : []));
+    // Of the blocks that were read, after they were: what is intact now was intact then.
+    const { hopFrames } = this.#options.thread.shape;
+    const tornRows = windows.flatMap(({ blocks }, row) => {
+      const firstRead = blocks.length - (batch.items[row]?.frames ?? 0) / hopFrames;
+      return blocks.some((block, at) => at >= firstRead && block?.intact === false) ? [row] : [];
+    });
     worker.postMessage({ kind: 'run', id, batch } satisfies EngineRequest, [batch.features.buffer, batch.mask.buffer]);
     return new Promise<Float32Array>((resolve, reject) => {
       const { runTimeoutMs } = this.#options;

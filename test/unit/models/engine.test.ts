@@ -114,12 +114,18 @@ describe('the CPU engine', () => {
     expect(window).toEqual(before);
   });
 
-  it('gives no score of a window whose memory holds another block by now, and the right ones of those beside it', async () => {
+  it('gives no score of a window whose new block is overwritten by now, and the right ones of those beside it, also where an old block is', async () => {
     const engine = await start();
     await runGolden(engine, [0, 5], [1, 5]);
-    const torn = goldenWindow(1, 6);
-    const blocks = torn.blocks.map((block, at) => (at === 1 && block !== null ? { ...block, intact: false } : block));
-    const logits = await engine.run([goldenWindow(0, 6), { ...torn, blocks }, goldenWindow(2, 6)]);
+    const torn = (caller: number, index: number): EngineWindow => {
+      const window = goldenWindow(caller, 6);
+      const place = (index + window.blocks.length) % window.blocks.length;
+      const blocks = window.blocks.map((block, at) => (at === place && block !== null ? { ...block, intact: false } : block));
+      expect(blocks[place]).toHaveProperty('intact', false);
+      return { ...window, blocks };
+    };
+    // Of the first caller one that the thread has had; of the second the new one.
+    const logits = await engine.run([torn(0, 1), torn(1, -1), goldenWindow(2, 6)]);
     const labelCount = model.manifest.labels.length;
     expect([...logits.subarray(labelCount, 2 * labelCount)]).toEqual(Array<number>(labelCount).fill(NaN));
     expectGolden(logits.subarray(0, labelCount), [[0, 6]]);
