@@ -129,7 +129,7 @@ describe('a front end whose packets gather', () => {
           expect(at - one.windows[index]!).toBeLessThanOrEqual(100 / packetMs);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -140,7 +140,7 @@ describe('a front end whose packets gather', () => {
         const packets = broken(list.filter(({ fault: { kind } }) => usual.has(kind)));
         expect((await run(packets)).windows).toEqual((await run(packets, 0)).windows);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
