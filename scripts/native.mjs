@@ -1,10 +1,9 @@
 // Command: `npm run build:native` compiles what of the network's kernel is native; set-up does it too.
-import { findProgram } from './setup/debian.mjs';
-import { buildNative, nativeIsBuilt } from './setup/native.mjs';
+import { buildNative, canBuildNative, nativeIsBuilt, nativeIsForHere } from './setup/native.mjs';
 import { root } from './setup/set-up.mjs';
 
-if (process.platform !== 'linux' || process.arch !== 'x64' || findProgram('cc') === undefined) {
-  const got = `${process.platform}-${process.arch}${findProgram('cc') === undefined ? ' without `cc`' : ''}`;
+if (!canBuildNative()) {
+  const got = `${process.platform}-${process.arch}${nativeIsForHere ? ' without `cc`' : ''}`;
   console.error(`Expected linux-x64 with a C compiler, got ${got}. WebAssembly serves in its place.`);
   process.exitCode = 1;
 } else if (!nativeIsBuilt(root) && !(await buildNative(root))) process.exitCode = 1;

@@ -6,8 +6,19 @@ import { findProgram } from './debian.mjs';
 import { createProgress, say } from './report.mjs';
 import { run } from './run.mjs';
 
-/** C11 as it stands: the compiler then joins no product and sum to one that would round otherwise than WebAssembly. */
-const options = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-O3', '-fPIC', '-shared', '-fvisibility=hidden'];
+/**
+ * C11 as it stands: the compiler then joins no product and sum to one that would round otherwise than WebAssembly. Warnings are for the test of this:
+ * those of a newer compiler are no reason to go without.
+ */
+const options = ['-std=c11', '-O3', '-fPIC', '-shared', '-fvisibility=hidden'];
+
+/** Whether it is written for machines like this one. */
+export const nativeIsForHere = process.platform === 'linux' && process.arch === 'x64';
+
+/** Whether it can be compiled now. */
+export function canBuildNative() {
+  return nativeIsForHere && findProgram('cc') !== undefined;
+}
 
 /**
  * Whether there is nothing to do: it is compiled, or cannot be here.
@@ -15,11 +26,11 @@ const options = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-O3', '-fPIC', '-sh
  * @param {string} root Of the checkout.
  */
 export function nativeIsBuilt(root) {
-  return process.platform !== 'linux' || process.arch !== 'x64' || findProgram('cc') === undefined || existsSync(builtFile(root));
+  return !canBuildNative() || existsSync(builtFile(root));
 }
 
 /**
- * Compiles it. What fails is said, and no more: WebAssembly does the same, half as fast.
+ * Compiles it. What fails is said, and no more: WebAssembly does the same in half as much time again.
  *
  * @param {string} root Of the checkout, its packages installed.
  * @returns {Promise<boolean>} Whether it is there now.

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache.mjs';
 import { findProgram, installDebianPackages } from './debian.mjs';
 import { withLock } from './lock.mjs';
-import { buildNative, nativeIsBuilt } from './native.mjs';
+import { buildNative, nativeIsBuilt, nativeIsForHere } from './native.mjs';
 import { bringNode, findNode } from './node.mjs';
 import { installPackages, packagesAreInstalled } from './packages.mjs';
 import { findPython, pythonPackages } from './python.mjs';
@@ -17,7 +17,12 @@ import { installWorker, workerIsInstalled } from './worker.mjs';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Programs that the tests start, and the Debian packages that they are in. */
-const testPrograms = { 'redis-server': ['redis-server'], chromium: ['chromium'], ffmpeg: ['ffmpeg'], cc: ['gcc', 'libc6-dev'] };
+const testPrograms = {
+  'redis-server': ['redis-server'],
+  chromium: ['chromium'],
+  ffmpeg: ['ffmpeg'],
+  ...(nativeIsForHere ? { cc: ['gcc', 'libc6-dev'] } : {}),
+};
 
 /**
  * Does what is missing; asks no network and writes nothing where all is there. Ends the process with a message where

@@ -1,4 +1,4 @@
-// The kernel's products and LSTM in code that was compiled for this processor, where it was: twice as fast as WebAssembly, and the same to the bit.
+// The kernel's products and LSTM in code that was compiled for this processor, where it was: twice as fast as in WebAssembly, and the same to the bit.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

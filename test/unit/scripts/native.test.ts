@@ -1,15 +1,16 @@
 // What compiles the network's kernel: where it puts it, when it does nothing, and that what fails stops nobody.
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { buildNative, nativeIsBuilt } from '../../../scripts/setup/native.mjs';
+import { buildNative, nativeIsBuilt, nativeIsForHere } from '../../../scripts/setup/native.mjs';
 import { loadNative } from '../../../src/models/kernel/native.ts';
 
 const repository = join(import.meta.dirname, '../../..');
 const within = join('src', 'models', 'kernel', 'native', 'kernel.c');
 
-describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the native kernel', () => {
+describe.skipIf(!nativeIsForHere)('the native kernel', () => {
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'undertone-native-'));
@@ -37,6 +38,22 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the nat
       'reason',
       'nothing was compiled here (npm run build:native)',
     );
+  });
+
+  it('compiles without a warning', () => {
+    const include = join(repository, 'node_modules', 'node-api-headers', 'include');
+    const { status, stderr } = spawnSync('cc', [
+      '-std=c11',
+      '-fsyntax-only',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-isystem',
+      include,
+      join(root, within),
+    ]);
+    expect(String(stderr)).toBe('');
+    expect(status).toBe(0);
   });
 
   it('stops nothing where it does not compile, and leaves nothing behind', async () => {
