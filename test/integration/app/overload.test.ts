@@ -11,8 +11,8 @@ import { metricOf, startApp, type EventOf, type Reader, type TestApp } from '../
 const callId = 'busy';
 const callers = 24;
 const calmMs = 1000;
-/** What the inference thread is left with: half of what so many callers ask for at the full hop. */
-const leftShare = 0.025;
+/** What the inference thread is left with: half of what so many callers ask for at the full hop, 45 windows a second of 0.3 ms. */
+const leftShare = 0.0075;
 const lowestPriority = 19;
 const maxAgeMs = 2000;
 
