@@ -26,6 +26,12 @@ const media = z.strictObject({
   listenIp: z.ipv4().or(z.ipv6()).default('127.0.0.1').describe('Address on which media is received.'),
   announcedAddress: z.string().min(1).optional().describe('Address that callers are told, where it differs from listenIp (NAT).'),
   port: port.default(0).describe('UDP and TCP port of the first worker, the next ones count up; 0 lets the system choose.'),
+  taps: z
+    .enum(['auto', 'channel'])
+    .default('auto')
+    .describe(
+      "How measured packets leave the workers: auto, by UDP on the loopback address where set-up compiled its reader; channel, by mediasoup's, at a third more of the main thread.",
+    ),
 });
 
 const ingest = z.strictObject({

@@ -21,6 +21,7 @@ import { Overload } from './overload/overload.ts';
 import { createPipelines } from './pipeline/pipelines.ts';
 import { createPolicy } from './policy/policy.ts';
 import { addProcessMetrics } from './process-metrics.ts';
+import { RtpIntake } from './sfu/rtp-intake.ts';
 import { Sfu } from './sfu/sfu.ts';
 import { createWeb } from './web.ts';
 
@@ -79,7 +80,15 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
 
     // Its threads load while the model does.
     const { workers: pipelineWorkers, gatherMs, minDelayMs, maxDelayMs, ...pipeline } = config.pipeline;
-    const pipelines = createPipelines({ workers: pipelineWorkers, gatherMs, logger, metrics });
+    const intake = openIntake(config, logger, metrics, () => {
+      pipelines.flush();
+    });
+    closers.push(() => {
+      intake?.close();
+      return Promise.resolve();
+    });
+    // What is read many packets at a time need not be slept for.
+    const pipelines = createPipelines({ workers: pipelineWorkers, gatherMs: intake === undefined ? gatherMs : 0, logger, metrics });
     addProcessMetrics(metrics.registry, () => pipelines.pausedMs);
     closers.push(() => pipelines.close());
 
@@ -101,6 +110,7 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
       logger,
       metrics,
       callDefaults: { purpose, region },
+      intake,
       ingest: {
         ...ingest,
         ...(ingestIp === undefined ? {} : { listenIp: ingestIp }),
@@ -161,6 +171,15 @@ export async function createApp({ config, logger, workerBin }: AppOptions): Prom
     await close();
     throw error;
   }
+}
+
+/** The intake of the taps; undefined where mediasoup's channel brings their packets, and why is logged. */
+function openIntake({ media, pipeline }: Config, logger: Logger, metrics: Metrics, onTaken: () => void): RtpIntake | undefined {
+  if (media.taps === 'channel') return undefined;
+  const opened = RtpIntake.open({ everyMs: pipeline.gatherMs, onTaken, logger, metrics });
+  if (opened instanceof RtpIntake) return opened;
+  logger.info({ reason: opened.reason }, "packets of taps come by the media workers' channel, for there is no reader");
+  return undefined;
 }
 
 async function openStore(config: Config, logger: Logger): Promise<MemoryTimelineStore | RedisTimelineStore> {

@@ -28,6 +28,12 @@ export function createMetrics() {
       },
       registers,
     }),
+    /** Packets of taps that waited too long to be read. */
+    tapPacketsDropped: new Counter({
+      name: 'undertone_tap_packets_dropped_total',
+      help: 'RTP packets that the system dropped, because the main thread did not read them in time; of their tracks they are lost',
+      registers,
+    }),
     /** Chunks that did not decode and were concealed. */
     decodeErrors: new Counter({
       name: 'undertone_decode_errors_total',

@@ -1,7 +1,7 @@
-// Compiles what of the network's kernel is native, where there is a compiler: src/models/kernel/native.ts finds it by the hash of its source.
+// Compiles what is native, where there is a compiler: src/native-module.ts finds each part by the hash of its source.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { findProgram } from './debian.mjs';
 import { createProgress, say } from './report.mjs';
 import { run } from './run.mjs';
@@ -12,59 +12,93 @@ import { run } from './run.mjs';
  */
 const options = ['-std=c11', '-O3', '-fPIC', '-shared', '-fvisibility=hidden'];
 
-/** Whether it is written for machines like this one. */
-export const nativeIsForHere = process.platform === 'linux' && process.arch === 'x64';
+/** What there is, and which machines each is written for. */
+const parts = [
+  {
+    source: 'src/models/kernel/native/kernel.c',
+    archs: ['x64'],
+    means: "the network's kernel",
+    otherwise: 'WebAssembly serves in its place',
+  },
+  {
+    source: 'src/sfu/native/rtp-reader.c',
+    archs: ['x64', 'arm64'],
+    means: 'the reader of packets',
+    otherwise: "packets come by mediasoup's channel",
+  },
+];
 
-/** Whether it can be compiled now. */
+/** Sources that are written for machines like this one. */
+export const nativeSources = partsFor(process.platform, process.arch).map(({ source }) => source);
+
+/** Whether they can be compiled now. */
 export function canBuildNative() {
-  return nativeIsForHere && findProgram('cc') !== undefined;
+  return nativeSources.length > 0 && findProgram('cc') !== undefined;
 }
 
 /**
- * Whether there is nothing to do: it is compiled, or cannot be here.
+ * Whether there is nothing to do: all is compiled, or cannot be here.
  *
  * @param {string} root Of the checkout.
  */
 export function nativeIsBuilt(root) {
-  return !canBuildNative() || existsSync(builtFile(root));
+  return !canBuildNative() || nativeSources.every((source) => existsSync(builtFile(root, source)));
 }
 
 /**
- * Compiles it. What fails is said, and no more: WebAssembly does the same in half as much time again.
+ * Compiles what is missing and takes away what is of older sources. What fails is said, and no more: for each part there is another way.
  *
  * @param {string} root Of the checkout, its packages installed.
- * @returns {Promise<boolean>} Whether it is there now.
+ * @returns {Promise<boolean>} Whether all is there now.
  */
 export async function buildNative(root) {
-  const file = builtFile(root);
   const folder = join(root, 'dist', 'native');
-  const partial = `${file}.${process.pid}.partial`;
   mkdirSync(folder, { recursive: true });
-  const progress = createProgress("Compiling the network's kernel for this processor");
+  const wanted = new Set(nativeSources.map((source) => basename(builtFile(root, source))));
+  for (const name of readdirSync(folder)) if (name.endsWith('.node') && !wanted.has(name)) rmSync(join(folder, name));
+  let whole = true;
+  for (const part of partsFor(process.platform, process.arch)) whole = (await buildPart(root, part)) && whole;
+  return whole;
+}
+
+/**
+ * @param {string} root
+ * @param {(typeof parts)[number]} part
+ */
+async function buildPart(root, { source, means, otherwise }) {
+  const file = builtFile(root, source);
+  if (existsSync(file)) return true;
+  const partial = `${file}.${process.pid}.partial`;
+  const progress = createProgress(`Compiling ${means} for this machine`);
   const headers = join(root, 'node_modules', 'node-api-headers', 'include');
-  const { code, output } = await run('cc', [...options, '-isystem', headers, sourceFile(root), '-o', partial]);
+  const { code, output } = await run('cc', [...options, '-isystem', headers, join(root, source), '-o', partial]);
   if (code !== 0) {
-    progress.end('failed; WebAssembly serves in its place');
+    progress.end(`failed; ${otherwise}`);
     say(output);
     rmSync(partial, { force: true });
     return false;
   }
-  for (const name of readdirSync(folder)) if (name.endsWith('.node')) rmSync(join(folder, name));
   renameSync(partial, file);
   progress.end();
   return true;
 }
 
-/** @param {string} root */
-function sourceFile(root) {
-  return join(root, 'src', 'models', 'kernel', 'native', 'kernel.c');
+/**
+ * @param {string} platform
+ * @param {string} arch
+ */
+function partsFor(platform, arch) {
+  return platform === 'linux' ? parts.filter(({ archs }) => archs.includes(arch)) : [];
 }
 
-/** @param {string} root */
-function builtFile(root) {
+/**
+ * @param {string} root
+ * @param {string} source
+ */
+function builtFile(root, source) {
   const hash = createHash('sha256')
-    .update(readFileSync(sourceFile(root)))
+    .update(readFileSync(join(root, source)))
     .digest('hex')
     .slice(0, 16);
-  return join(root, 'dist', 'native', `${process.platform}-${process.arch}-${hash}.node`);
+  return join(root, 'dist', 'native', `${basename(source, '.c')}-${process.platform}-${process.arch}-${hash}.node`);
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache.mjs';
 import { findProgram, installDebianPackages } from './debian.mjs';
 import { withLock } from './lock.mjs';
-import { buildNative, nativeIsBuilt, nativeIsForHere } from './native.mjs';
+import { buildNative, nativeIsBuilt, nativeSources } from './native.mjs';
 import { bringNode, findNode } from './node.mjs';
 import { installPackages, packagesAreInstalled } from './packages.mjs';
 import { findPython, pythonPackages } from './python.mjs';
@@ -21,7 +21,7 @@ const testPrograms = {
   'redis-server': ['redis-server'],
   chromium: ['chromium'],
   ffmpeg: ['ffmpeg'],
-  ...(nativeIsForHere ? { cc: ['gcc', 'libc6-dev'] } : {}),
+  ...(nativeSources.length > 0 ? { cc: ['gcc', 'libc6-dev'] } : {}),
 };
 
 /**
@@ -66,7 +66,7 @@ async function bringAll(cache, forTests) {
   if (!packagesAreInstalled(root)) await installPackages(root);
   if (!workerIsInstalled(root)) await installWorker(root, cache);
   if (forTests && missing().length > 0) await installDebianPackages(missing(), 'the tests');
-  // Without it WebAssembly serves: no reason to stop here.
+  // For each part there is another way: no reason to stop here.
   if (!nativeIsBuilt(root)) await buildNative(root);
   return node;
 }

@@ -58,6 +58,8 @@ export interface CallerPipelines {
   readonly pausedMs: number;
   /** Ends such a sleep, see packet-pause.ts; undefined where there is none. */
   readonly bell: SharedArrayBuffer | undefined;
+  /** Hands packets on at once that would wait for others: for who brings many at a time. */
+  flush(): void;
   /** Reads how their threads keep up, since the last reading; nothing where they run in this one. */
   takePressure(): PipelinePressure;
   /** Completes what is still open and frees everything. Safe to call twice. */
@@ -101,6 +103,7 @@ export const mainThreadPipelines: CallerPipelines = {
       },
     };
   },
+  flush: () => undefined,
   takePressure: () => ({ lagMs: 0, busyShare: 0 }),
   close: () => Promise.resolve(),
 };

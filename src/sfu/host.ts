@@ -11,10 +11,11 @@ export interface HostCodec {
 /** As mediasoup's `RtpParameters`. */
 export interface HostRtpParameters {
   readonly codecs: readonly HostCodec[];
+  readonly encodings?: readonly { readonly ssrc?: number | undefined }[] | undefined;
   readonly headerExtensions?: readonly { readonly uri: string; readonly id: number }[] | undefined;
 }
 
-/** As mediasoup's `Consumer` on a DirectTransport. */
+/** As mediasoup's `Consumer`; only those on a DirectTransport emit `rtp`. */
 export interface HostConsumer {
   readonly id: string;
   readonly closed: boolean;
@@ -27,11 +28,29 @@ export interface HostConsumer {
   close(): void;
 }
 
-/** As mediasoup's `DirectTransport`. `Capabilities` is whatever the host's router calls its RTP capabilities. */
-export interface HostDirectTransport<Capabilities = unknown> {
+/** What of any of mediasoup's transports is used. `Capabilities` is whatever the host's router calls its RTP capabilities. */
+export interface HostTransport<Capabilities = unknown> {
   readonly closed: boolean;
   consume(options: { producerId: string; rtpCapabilities: Capabilities; paused?: boolean }): Promise<HostConsumer>;
   close(): void;
+}
+
+/** As mediasoup's `PlainTransport`. */
+export interface HostPlainTransport<Capabilities = unknown> extends HostTransport<Capabilities> {
+  readonly tuple: { readonly localPort: number };
+  readonly observer: { on(event: 'close', listener: () => void): unknown };
+  connect(remote: { ip: string; port: number }): Promise<void>;
+}
+
+/** How a {@link HostPlainTransport} is made. */
+export interface HostPlainTransportOptions {
+  readonly listenInfo: {
+    readonly protocol: 'udp';
+    readonly ip: string;
+    readonly portRange: { readonly min: number; readonly max: number };
+  };
+  readonly rtcpMux: boolean;
+  readonly comedia: boolean;
 }
 
 /** As mediasoup's `Router`. */
@@ -39,5 +58,7 @@ export interface HostRouter<Capabilities = unknown> {
   readonly id: string;
   readonly closed: boolean;
   readonly rtpCapabilities: Capabilities;
-  createDirectTransport(): Promise<HostDirectTransport<Capabilities>>;
+  createDirectTransport(): Promise<HostTransport<Capabilities>>;
+  /** Asked for by a host that gives taps an intake of their own, see rtp-intake.ts. */
+  createPlainTransport?(options: HostPlainTransportOptions): Promise<HostPlainTransport<Capabilities>>;
 }

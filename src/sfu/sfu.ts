@@ -15,6 +15,7 @@ import { Ingests } from './ingests.ts';
 import { defaultLimits, type SfuLimits } from './limits.ts';
 import { plainRtpParameters, type PlainParticipant } from './plain-rtp.ts';
 import { countEvents } from './sfu-metrics.ts';
+import type { RtpIntake } from './rtp-intake.ts';
 import { SignalingServer, type SignalingServerOptions } from './signaling-server.ts';
 import type { VerifyToken } from './signaling-session.ts';
 import { TapManager } from './tap-manager.ts';
@@ -32,6 +33,8 @@ export interface SfuOptions {
   readonly metrics?: Metrics;
   /** @default systemClock */
   readonly clock?: Clock;
+  /** By which the packets of taps come; the SFU closes it. @default none: mediasoup's channel */
+  readonly intake?: RtpIntake | undefined;
   /** Workers and the addresses that they listen on. */
   readonly workers?: Omit<WorkerPoolOptions, 'logger'>;
   /** What every call declares to the policy. @default { purpose: 'conversation', region: 'EU' } */
@@ -54,6 +57,7 @@ export class Sfu {
   readonly #registry: CallRegistry;
   readonly #signaling: SignalingServer;
   readonly #events: Subject<SfuEvent>;
+  readonly #intake: RtpIntake | undefined;
   readonly #plainListenInfo: types.TransportListenInfo;
   #closing: Promise<void> | undefined;
 
@@ -68,7 +72,8 @@ export class Sfu {
     this.#events = events;
     if (options.metrics !== undefined) countEvents(events, options.metrics);
     logEvents(events, logger);
-    this.#taps = new TapManager({ decide, clock });
+    this.#intake = options.intake;
+    this.#taps = new TapManager({ decide, clock, intake: options.intake });
     this.#taps.events$.subscribe(emit);
     this.#registry = new CallRegistry({
       pool,
@@ -189,6 +194,7 @@ export class Sfu {
     this.#registry.close('shutdown');
     this.ingests.close();
     this.#taps.close();
+    this.#intake?.close();
     await Promise.all([this.#signaling.close(), this.#pool.close()]);
     this.#events.complete();
   }

@@ -5,6 +5,7 @@ import { UndertoneError } from '../errors.ts';
 import type { TapEvent } from './events.ts';
 import type { HostRouter } from './host.ts';
 import { mediaFailed } from './media-error.ts';
+import type { RtpIntake } from './rtp-intake.ts';
 import { openTap, type ObservableTap } from './tap.ts';
 import type { CallInfo, ClosedReason, Decide, Decision, ParticipantInfo } from './types.ts';
 
@@ -14,6 +15,8 @@ export interface TapManagerOptions {
   readonly decide: Decide;
   /** Stamps the packets. @default systemClock */
   readonly clock?: Clock;
+  /** By which packets come. @default none: mediasoup's channel */
+  readonly intake?: RtpIntake | undefined;
 }
 
 type ParticipantKey = Pick<ParticipantInfo, 'callId' | 'participantId'>;
@@ -42,6 +45,7 @@ interface Entry {
 export class TapManager {
   readonly #decide: Decide;
   readonly #clock: Clock;
+  readonly #intake: RtpIntake | undefined;
   readonly #entries = new Map<string, Entry>();
   readonly #events = new Subject<TapEvent>();
   #closed = false;
@@ -49,6 +53,7 @@ export class TapManager {
   constructor(options: TapManagerOptions) {
     this.#decide = options.decide;
     this.#clock = options.clock ?? systemClock;
+    this.#intake = options.intake;
   }
 
   /** Hot; completes on `close()`. */
@@ -167,7 +172,11 @@ export class TapManager {
     entry.current = current;
     try {
       const owner = { callId: entry.info.callId, participantId: entry.info.participantId };
-      const tap = await openTap(entry.router, producerId, owner, { clock: this.#clock, signal: current.abort.signal });
+      const tap = await openTap(entry.router, producerId, owner, {
+        clock: this.#clock,
+        intake: this.#intake,
+        signal: current.abort.signal,
+      });
       if (current.abort.signal.aborted) {
         tap.close('owner');
         return;

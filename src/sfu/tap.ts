@@ -1,10 +1,11 @@
-// A tap: the RTP of one audio producer of any host's Router, through one DirectTransport a router.
+// A tap: the RTP of one audio producer of any host's Router.
 import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
 import { systemClock, type Clock } from '../clock.ts';
 import { UndertoneError } from '../errors.ts';
-import type { HostConsumer, HostDirectTransport, HostRouter } from './host.ts';
+import type { HostConsumer, HostRouter } from './host.ts';
 import { audioCodecs, audioLevelUri, isAudioMimeType } from './media-codecs.ts';
-import { mediaFailed } from './media-error.ts';
+import type { RtpIntake, TakeRtp } from './rtp-intake.ts';
+import { openFeed, throwIfAborted, type TapFeed } from './tap-feed.ts';
 import type { AudioTap, ClosedReason, RawRtp, TrackCodec, TrackInfo } from './types.ts';
 
 /** Whose audio a tap carries. */
@@ -14,6 +15,8 @@ export type TapOwner = Pick<TrackInfo, 'callId' | 'participantId'>;
 export interface OpenTapOptions {
   /** Stamps `arrivalMs`. @default systemClock */
   readonly clock?: Clock;
+  /** By which the packets come. @default none: mediasoup's channel, which takes no socket */
+  readonly intake?: RtpIntake | undefined;
   /** Gives the tap up before it exists: nothing is consumed, or what was consumed is closed unread. */
   readonly signal?: AbortSignal;
 }
@@ -36,13 +39,13 @@ export async function openTap<Capabilities>(
   owner: TapOwner,
   options: OpenTapOptions = {},
 ): Promise<ObservableTap> {
-  const { clock = systemClock, signal } = options;
-  throwIfAborted(signal);
-  const consumer = await consume(router, producerId, signal);
+  const { clock = systemClock, intake, signal } = options;
+  const feed = await openFeed(router, producerId, { clock, intake, signal });
+  const { consumer } = feed;
   try {
     throwIfAborted(signal);
     if (consumer.closed) throw new UndertoneError('UT_MEDIA_FAILED', 'Expected the producer to be open, got one that closed meanwhile');
-    return new RtpTap(consumer, trackOf(consumer, owner), clock);
+    return new RtpTap(feed, trackOf(consumer, owner));
   } catch (error) {
     consumer.close();
     throw error;
@@ -52,26 +55,23 @@ export async function openTap<Capabilities>(
 class RtpTap implements ObservableTap {
   readonly track: TrackInfo;
   readonly rtp$: Observable<RawRtp>;
-  readonly #consumer: HostConsumer;
+  readonly #feed: TapFeed;
   /** Told one after another, without a Subject between: this is run for each packet of each caller. */
   #receivers: readonly Subscriber<RawRtp>[] = [];
   readonly #closed$ = new ReplaySubject<ClosedReason>(1);
-  readonly #onRtp: (packet: Uint8Array) => void;
+  readonly #stopListening: () => void;
   #closed = false;
   #started = false;
 
-  constructor(consumer: HostConsumer, track: TrackInfo, clock: Clock) {
+  constructor(feed: TapFeed, track: TrackInfo) {
     this.track = track;
-    this.#consumer = consumer;
-    this.#onRtp = (packet) => {
-      const raw: RawRtp = { data: packet, arrivalMs: clock.nowMs() };
-      for (const receiver of this.#receivers) receiver.next(raw);
-    };
-    consumer.on('rtp', this.#onRtp);
-    consumer.on('producerclose', () => {
+    this.#feed = feed;
+    this.#stopListening = feed.listen(this.#take);
+    feed.consumer.on('producerclose', () => {
+      feed.drain();
       this.close('source');
     });
-    consumer.on('transportclose', () => {
+    feed.consumer.on('transportclose', () => {
       this.close('error');
     });
     this.rtp$ = new Observable<RawRtp>((subscriber) => {
@@ -99,8 +99,8 @@ class RtpTap implements ObservableTap {
     if (this.#closed) return;
     this.#closed = true;
     // Before anything else: mediasoup delivers packets that it already read from the worker after close() too.
-    this.#consumer.off('rtp', this.#onRtp);
-    this.#consumer.close();
+    this.#stopListening();
+    this.#feed.consumer.close();
     const receivers = this.#receivers;
     this.#receivers = [];
     for (const receiver of receivers) receiver.complete();
@@ -108,47 +108,17 @@ class RtpTap implements ObservableTap {
     this.#closed$.complete();
   }
 
+  readonly #take: TakeRtp = (data, arrivalMs) => {
+    const raw: RawRtp = { data, arrivalMs };
+    for (const receiver of this.#receivers) receiver.next(raw);
+  };
+
   #start(): void {
     if (this.#started || this.#closed) return;
     this.#started = true;
-    this.#consumer.resume().catch(() => {
+    this.#feed.consumer.resume().catch(() => {
       this.close('error');
     });
-  }
-}
-
-const directTransports = new WeakMap<object, Promise<HostDirectTransport>>();
-
-async function consume<Capabilities>(
-  router: HostRouter<Capabilities>,
-  producerId: string,
-  signal: AbortSignal | undefined,
-): Promise<HostConsumer> {
-  try {
-    const transport = await directTransportOf(router);
-    throwIfAborted(signal);
-    // Paused, so that not one packet is delivered before a listener stands.
-    return await transport.consume({ producerId, rtpCapabilities: router.rtpCapabilities, paused: true });
-  } catch (error) {
-    throw mediaFailed(`a tap on producer \`${producerId}\``, error);
-  }
-}
-
-async function directTransportOf<Capabilities>(router: HostRouter<Capabilities>): Promise<HostDirectTransport<Capabilities>> {
-  const known = directTransports.get(router) as Promise<HostDirectTransport<Capabilities>> | undefined;
-  if (known !== undefined) {
-    const transport = await known;
-    if (!transport.closed) return transport;
-    // Another caller may have replaced it while this one waited.
-    if (directTransports.get(router) !== known) return directTransportOf(router);
-  }
-  const created = router.createDirectTransport();
-  directTransports.set(router, created);
-  try {
-    return await created;
-  } catch (error) {
-    if (directTransports.get(router) === created) directTransports.delete(router);
-    throw error;
   }
 }
 
@@ -170,8 +140,4 @@ function codecOf(consumer: HostConsumer): TrackCodec {
     throw new UndertoneError('UT_CODEC_UNSUPPORTED', `Expected a codec of ${Object.keys(audioCodecs).join(', ')}, got \`${mimeType}\``);
   }
   return { mimeType, clockRateHz: codec.clockRate, channels: codec.channels ?? 1, payloadType: codec.payloadType };
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw new UndertoneError('UT_MEDIA_FAILED', 'Expected the tap to be wanted still, got an abort');
 }

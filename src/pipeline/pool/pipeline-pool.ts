@@ -70,7 +70,7 @@ export class PipelinePool implements CallerPipelines {
     this.#pause = new PacketPause({
       everyMs: gatherMs,
       onTaken: () => {
-        for (const lane of this.#lanes) lane.flush();
+        this.flush();
       },
     });
     this.#lanes = Array.from(
@@ -146,6 +146,10 @@ export class PipelinePool implements CallerPipelines {
           );
         }),
     };
+  }
+
+  flush(): void {
+    for (const lane of this.#lanes) lane.flush();
   }
 
   takePressure(): PipelinePressure {

@@ -1,21 +1,22 @@
-// What compiles the network's kernel: where it puts it, when it does nothing, and that what fails stops nobody.
+// What compiles the native parts: where it puts it, when it does nothing, and that what fails stops nobody.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { buildNative, nativeIsBuilt, nativeIsForHere } from '../../../scripts/setup/native.mjs';
-import { loadNative } from '../../../src/models/kernel/native.ts';
+import { buildNative, nativeIsBuilt, nativeSources } from '../../../scripts/setup/native.mjs';
+import { loadNativeModule } from '../../../src/native-module.ts';
 
 const repository = join(import.meta.dirname, '../../..');
-const within = join('src', 'models', 'kernel', 'native', 'kernel.c');
 
-describe.skipIf(!nativeIsForHere)('the native kernel', () => {
+describe.skipIf(nativeSources.length === 0)('the native parts', () => {
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'undertone-native-'));
-    mkdirSync(join(root, 'src', 'models', 'kernel', 'native'), { recursive: true });
-    cpSync(join(repository, within), join(root, within));
+    for (const source of nativeSources) {
+      mkdirSync(dirname(join(root, source)), { recursive: true });
+      cpSync(join(repository, source), join(root, source));
+    }
     symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'));
   });
   afterEach(() => {
@@ -24,23 +25,23 @@ describe.skipIf(!nativeIsForHere)('the native kernel', () => {
 
   const built = (): string[] => readdirSync(join(root, 'dist', 'native'));
 
-  it('is compiled where it is looked for, once, and replaces the one of an older source', async () => {
+  it('are compiled where they are looked for, once, and replace those of older sources', async () => {
     expect(nativeIsBuilt(root)).toBe(false);
     mkdirSync(join(root, 'dist', 'native'), { recursive: true });
-    writeFileSync(join(root, 'dist', 'native', 'linux-x64-0123456789abcdef.node'), '');
+    writeFileSync(join(root, 'dist', 'native', 'kernel-linux-x64-0123456789abcdef.node'), '');
     expect(await buildNative(root)).toBe(true);
     expect(nativeIsBuilt(root)).toBe(true);
-    const [name, ...others] = built();
-    expect(others).toEqual([]);
-    // By the same name the server finds it in its own checkout.
-    expect(existsSync(join(repository, 'dist', 'native', name!))).toBe(true);
-    expect(loadNative(join(root, 'dist', 'native', name!))).not.toHaveProperty(
-      'reason',
-      'nothing was compiled here (npm run build:native)',
-    );
+    const names = built();
+    expect(names).toHaveLength(nativeSources.length);
+    for (const name of names) {
+      // By the same name the server finds it in its own checkout.
+      expect(existsSync(join(repository, 'dist', 'native', name))).toBe(true);
+    }
+    const loaded = names.map((name) => loadNativeModule(new URL('file:///none'), join(root, 'dist', 'native', name)));
+    for (const one of loaded) expect(one).toHaveProperty('exports');
   });
 
-  it('compiles without a warning', () => {
+  it.each(nativeSources)('compile without a warning: %s', (source) => {
     const include = join(repository, 'node_modules', 'node-api-headers', 'include');
     const { status, stderr } = spawnSync('cc', [
       '-std=c11',
@@ -50,16 +51,17 @@ describe.skipIf(!nativeIsForHere)('the native kernel', () => {
       '-Werror',
       '-isystem',
       include,
-      join(root, within),
+      join(root, source),
     ]);
     expect(String(stderr)).toBe('');
     expect(status).toBe(0);
   });
 
-  it('stops nothing where it does not compile, and leaves nothing behind', async () => {
-    writeFileSync(join(root, within), '#error not today\n');
+  it('stop nothing where one does not compile, and leave nothing of it behind', async () => {
+    const [broken = ''] = nativeSources;
+    writeFileSync(join(root, broken), '#error not today\n');
     expect(await buildNative(root)).toBe(false);
     expect(nativeIsBuilt(root)).toBe(false);
-    expect(built()).toEqual([]);
+    expect(built()).toHaveLength(nativeSources.length - 1);
   });
 });

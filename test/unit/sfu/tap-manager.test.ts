@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { TapEvent } from '../../../src/sfu/events.ts';
-import type { HostConsumer, HostDirectTransport, HostRouter, HostRtpParameters } from '../../../src/sfu/host.ts';
+import type { HostConsumer, HostTransport, HostRouter, HostRtpParameters } from '../../../src/sfu/host.ts';
 import { openTap } from '../../../src/sfu/tap.ts';
 import { TapManager } from '../../../src/sfu/tap-manager.ts';
 import type { CallInfo, ConsentState, Decide, ParticipantInfo, RawRtp } from '../../../src/sfu/types.ts';
@@ -50,9 +50,9 @@ class FakeRouter implements HostRouter<string> {
   readonly held: (() => void)[] = [];
   hold = false;
   transportFault: Error | undefined;
-  transport: (HostDirectTransport<string> & { closed: boolean }) | undefined;
+  transport: (HostTransport<string> & { closed: boolean }) | undefined;
 
-  async createDirectTransport(): Promise<HostDirectTransport<string>> {
+  async createDirectTransport(): Promise<HostTransport<string>> {
     if (this.transportFault !== undefined) throw this.transportFault;
     this.transports += 1;
     this.transport = {
