@@ -30,7 +30,7 @@ const media = z.strictObject({
     .enum(['auto', 'channel'])
     .default('auto')
     .describe(
-      "How measured packets leave the workers: auto, by UDP on the loopback address where set-up compiled its reader; channel, by mediasoup's, at a third more of the main thread.",
+      "How measured packets leave the workers: auto, by UDP on the loopback address (ports 62000 to 65535) where set-up compiled its reader; channel, by mediasoup's, at a third more of the main thread.",
     ),
 });
 
@@ -85,7 +85,7 @@ const pipeline = z
       .max(20)
       .default(6)
       .describe(
-        'Where many packets come, the main thread sleeps so long between two bursts of them, ms, which saves it a wake-up for each. 0: never.',
+        "From one burst of packets to the next, ms: how often those that come by UDP are read (0: each ms), and where many come by mediasoup's channel, how long the main thread sleeps, which saves it a wake-up for each (0: never).",
       ),
     opusDecoder: z
       .enum(opusLibraries)

@@ -9,7 +9,7 @@ interface NativeReader {
 }
 
 /** Takes a packet from a port of the loopback address. `data` is valid until it returns; `ageMs`: for how long it waited. */
-export type TakePacket = (port: number, data: Uint8Array, ageMs: number) => void;
+export type TakePacket = (port: number, data: Buffer, ageMs: number) => void;
 
 const source = new URL('native/rtp-reader.c', import.meta.url);
 
@@ -27,7 +27,7 @@ const maxReadings = 16;
 const reading = new ArrayBuffer(readingBytes);
 const ages = new Float64Array(reading);
 const numbers = new Uint32Array(reading);
-const bytes = new Uint8Array(reading);
+const bytes = Buffer.from(reading);
 
 /** Opens {@link RtpReader}s. */
 export type OpenReader = (bufferBytes: number) => RtpReader;

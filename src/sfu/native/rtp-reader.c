@@ -180,7 +180,8 @@ static napi_value call_read(napi_env env, napi_callback_info info) {
   }
   int count = recvmmsg(reader->fd, reader->messages, PACKETS, MSG_DONTWAIT, NULL);
   if (count < 0) {
-    if (errno != EAGAIN && errno != EINTR) return fail(env, "to read packets");
+    /* Of a system that is short of memory, the next reading asks again. */
+    if (errno != EAGAIN && errno != EINTR && errno != ENOMEM && errno != ENOBUFS) return fail(env, "to read packets");
     count = 0;
   }
   struct timespec now;
