@@ -15,6 +15,12 @@ export interface HostRtpParameters {
   readonly headerExtensions?: readonly { readonly uri: string; readonly id: number }[] | undefined;
 }
 
+/** What is changed of mediasoup's `RtpCapabilities` for a tap. */
+export interface HostRtpCapabilities {
+  readonly codecs?: readonly object[] | undefined;
+  readonly headerExtensions?: readonly { readonly uri: string }[] | undefined;
+}
+
 /** As mediasoup's `Consumer`; only those on a DirectTransport emit `rtp`. */
 export interface HostConsumer {
   readonly id: string;
@@ -29,14 +35,14 @@ export interface HostConsumer {
 }
 
 /** What of any of mediasoup's transports is used. `Capabilities` is whatever the host's router calls its RTP capabilities. */
-export interface HostTransport<Capabilities = unknown> {
+export interface HostTransport<Capabilities = HostRtpCapabilities> {
   readonly closed: boolean;
   consume(options: { producerId: string; rtpCapabilities: Capabilities; paused?: boolean }): Promise<HostConsumer>;
   close(): void;
 }
 
 /** As mediasoup's `PlainTransport`. */
-export interface HostPlainTransport<Capabilities = unknown> extends HostTransport<Capabilities> {
+export interface HostPlainTransport<Capabilities = HostRtpCapabilities> extends HostTransport<Capabilities> {
   readonly tuple: { readonly localPort: number };
   readonly observer: { on(event: 'close', listener: () => void): unknown };
   connect(remote: { ip: string; port: number }): Promise<void>;
@@ -54,7 +60,7 @@ export interface HostPlainTransportOptions {
 }
 
 /** As mediasoup's `Router`. */
-export interface HostRouter<Capabilities = unknown> {
+export interface HostRouter<Capabilities = HostRtpCapabilities> {
   readonly id: string;
   readonly closed: boolean;
   readonly rtpCapabilities: Capabilities;

@@ -1,7 +1,8 @@
 // Where a tap's packets come from: a consumer on the router's DirectTransport, or on a transport that sends them to an intake by UDP.
 import type { Clock } from '../clock.ts';
 import { UndertoneError } from '../errors.ts';
-import type { HostConsumer, HostRouter, HostTransport } from './host.ts';
+import type { HostConsumer, HostRouter, HostRtpCapabilities, HostTransport } from './host.ts';
+import { audioLevelUri } from './media-codecs.ts';
 import { mediaFailed } from './media-error.ts';
 import type { RtpIntake, TakeRtp } from './rtp-intake.ts';
 
@@ -22,14 +23,14 @@ export interface TapFeedOptions {
 }
 
 /** @throws UndertoneError UT_MEDIA_FAILED where the host's mediasoup refuses or `signal` aborts */
-export async function openFeed<Capabilities>(
+export async function openFeed<Capabilities extends HostRtpCapabilities>(
   router: HostRouter<Capabilities>,
   producerId: string,
   { clock, intake, signal }: TapFeedOptions,
 ): Promise<TapFeed> {
   throwIfAborted(signal);
   // Paused, so that not one packet is delivered before a listener stands.
-  const options = { producerId, rtpCapabilities: router.rtpCapabilities, paused: true };
+  const options = { producerId, rtpCapabilities: tapCapabilities(router.rtpCapabilities), paused: true };
   try {
     const by = (await intake?.transportOf(router)) ?? null;
     if (intake !== undefined && by !== null) {
@@ -55,6 +56,18 @@ export async function openFeed<Capabilities>(
   }
 }
 
+/**
+ * What a tap receives of what a router offers: every codec, without feedback, for a tap asks for nothing again, and so mediasoup keeps
+ * no packet back for it; and of the header extensions the audio level alone.
+ */
+function tapCapabilities<Capabilities extends HostRtpCapabilities>(offered: Capabilities): Capabilities {
+  return {
+    ...offered,
+    codecs: offered.codecs?.map((codec) => ({ ...codec, rtcpFeedback: [] })),
+    headerExtensions: offered.headerExtensions?.filter(({ uri }) => uri === audioLevelUri),
+  };
+}
+
 function directFeed(consumer: HostConsumer, clock: Clock): TapFeed {
   return {
     consumer,
@@ -74,7 +87,9 @@ function directFeed(consumer: HostConsumer, clock: Clock): TapFeed {
 
 const directTransports = new WeakMap<object, Promise<HostTransport>>();
 
-async function directTransportOf<Capabilities>(router: HostRouter<Capabilities>): Promise<HostTransport<Capabilities>> {
+async function directTransportOf<Capabilities extends HostRtpCapabilities>(
+  router: HostRouter<Capabilities>,
+): Promise<HostTransport<Capabilities>> {
   const known = directTransports.get(router) as Promise<HostTransport<Capabilities>> | undefined;
   if (known !== undefined) {
     const transport = await known;

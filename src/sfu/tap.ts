@@ -2,7 +2,7 @@
 import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
 import { systemClock, type Clock } from '../clock.ts';
 import { UndertoneError } from '../errors.ts';
-import type { HostConsumer, HostRouter } from './host.ts';
+import type { HostConsumer, HostRouter, HostRtpCapabilities } from './host.ts';
 import { audioCodecs, audioLevelUri, isAudioMimeType } from './media-codecs.ts';
 import type { RtpIntake, TakeRtp } from './rtp-intake.ts';
 import { openFeed, throwIfAborted, type TapFeed } from './tap-feed.ts';
@@ -33,7 +33,7 @@ export interface ObservableTap extends AudioTap {
  * @throws UndertoneError UT_CODEC_UNSUPPORTED where the producer is not audio that can be decoded, UT_MEDIA_FAILED
  * where the host's mediasoup refuses (an unknown producer, a closed router) or `signal` aborts.
  */
-export async function openTap<Capabilities>(
+export async function openTap<Capabilities extends HostRtpCapabilities>(
   router: HostRouter<Capabilities>,
   producerId: string,
   owner: TapOwner,

@@ -15,6 +15,12 @@ const opus: HostRtpParameters = {
   ],
 };
 
+const levelExtension = { kind: 'audio', uri: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level', preferredId: 10 };
+const offered = {
+  codecs: [{ kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, rtcpFeedback: [{ type: 'nack' }, { type: 'transport-cc' }] }],
+  headerExtensions: [{ kind: 'audio', uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', preferredId: 1 }, levelExtension],
+};
+
 class FakeConsumer extends EventEmitter implements HostConsumer {
   readonly id = `consumer-${String(Math.random())}`;
   readonly kind = 'audio';
@@ -39,9 +45,9 @@ class FakeConsumer extends EventEmitter implements HostConsumer {
 }
 
 /** A router whose consumers appear when the test says so. */
-class FakeRouter implements HostRouter<string> {
+class FakeRouter implements HostRouter {
   readonly id = 'router';
-  readonly rtpCapabilities = 'capabilities';
+  readonly rtpCapabilities = offered;
   closed = false;
   transports = 0;
   rtpParameters = opus;
@@ -50,9 +56,9 @@ class FakeRouter implements HostRouter<string> {
   readonly held: (() => void)[] = [];
   hold = false;
   transportFault: Error | undefined;
-  transport: (HostTransport<string> & { closed: boolean }) | undefined;
+  transport: (HostTransport & { closed: boolean }) | undefined;
 
-  async createDirectTransport(): Promise<HostTransport<string>> {
+  async createDirectTransport(): Promise<HostTransport> {
     if (this.transportFault !== undefined) throw this.transportFault;
     this.transports += 1;
     this.transport = {
@@ -61,7 +67,8 @@ class FakeRouter implements HostRouter<string> {
         this.closed = true;
       },
       consume: async ({ producerId, rtpCapabilities, paused }) => {
-        expect(rtpCapabilities).toBe('capabilities');
+        // What is sent again, and all extensions but the level, would cost mediasoup time and memory for nothing.
+        expect(rtpCapabilities).toEqual({ codecs: [{ ...offered.codecs[0], rtcpFeedback: [] }], headerExtensions: [levelExtension] });
         expect(paused).toBe(true);
         if (this.hold) await new Promise<void>((resolve) => this.held.push(resolve));
         const consumer = new FakeConsumer(this.rtpParameters);
