@@ -71,7 +71,7 @@ def write(model, unseen, mean, std, calibration, version, trained_on, speakers, 
     if not int8:
         print("The Python package onnx is not there: the model gets no head in 8-bit integers", file=sys.stderr)
     write_parity(model, unseen, mean, std, out)
-    write_manifest(model, files | int8, mean, std, calibration, version, trained_on, out)
+    write_manifest(model, files | int8, mean, std, unseen.cepstra, calibration, version, trained_on, out)
     (out / "speakers.json").write_text(json.dumps(speakers) + "\n")
 
 

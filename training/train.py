@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from undertone.data import folds_of, load, split_by_speaker
+from undertone.data import CEPSTRA, folds_of, load, split_by_speaker
 from undertone.importing import Exported
 from undertone.report import calibrated, figures, pooled
 from undertone.score import score, teach
@@ -86,6 +86,7 @@ def initial_of(folder, train):
     if folder is None:
         return None
     assert_knows_no_others(folder, train, "--initial")
+    assert_hears_alike(folder, train, "--initial")
     if (Path(folder) / "manifest.json").exists():
         return Path(folder) / json.loads((Path(folder) / "manifest.json").read_text())["files"]["whole"]["path"]
     return torch.load(Path(folder) / "final.pt")["model"]
@@ -98,6 +99,7 @@ def taught_by(folders, train):
     taught = []
     for folder in folders:
         assert_knows_no_others(folder, train, "--teacher")
+        assert_hears_alike(folder, train, "--teacher")
         if (Path(folder) / "manifest.json").exists():
             model = Exported(folder)
             taught.append(teach(model, train, model.mean, model.std))
@@ -114,6 +116,14 @@ def assert_knows_no_others(folder, train, option):
     strangers = sorted(set(known) - set(train.speakers))
     if strangers:
         raise SystemExit(f"Expected {option} to know this run's training speakers alone, but it also knows {', '.join(strangers)}")
+
+
+def assert_hears_alike(folder, train, option):
+    """A model that hears pitch bands says nothing of cepstra that stand in their place, nor the other way round."""
+    manifest = Path(folder) / "manifest.json"
+    known = json.loads(manifest.read_text())["mfccCount"] if manifest.exists() else torch.load(Path(folder) / "final.pt").get("cepstra", CEPSTRA)
+    if known != train.cepstra:
+        raise SystemExit(f"Expected {option} to hear {train.cepstra} cepstra, as --data has, but {folder} hears {known}")
 
 
 def cross_validated(out, count):

@@ -5,6 +5,7 @@ import type { Metrics } from '../metrics.ts';
 import type { FeatureWindow } from '../pipeline/types.ts';
 import { calibrate } from './calibrate.ts';
 import { FairQueue, type Queued } from './fair-queue.ts';
+import { featureCount } from './manifest.ts';
 import type { Engine, ModelManifest, Posterior, ScoredWindow } from './types.ts';
 
 /** Why a window has no score: a newer one of its track took its place, it waited too long, or the engine failed on it. */
@@ -28,10 +29,7 @@ export interface BatchingOptions {
  */
 export interface BatcherOptions extends BatchingOptions {
   readonly engine: Engine;
-  readonly manifest: Pick<
-    ModelManifest,
-    'labels' | 'windowFrames' | 'contextFrames' | 'hopFrames' | 'melBands' | 'mfccCount' | 'temperature'
-  >;
+  readonly manifest: Pick<ModelManifest, 'labels' | 'windowFrames' | 'contextFrames' | 'hopFrames' | 'temperature'>;
   readonly clock: Clock;
   readonly metrics?: Pick<Metrics, 'windows' | 'batchSize' | 'queueMs' | 'inferenceMs'>;
   readonly onScored: (scored: ScoredWindow) => void;
@@ -292,11 +290,11 @@ export class Batcher {
    * costs more than the rest of a window's way to its batch.
    */
   #faultOf({ blocks, endFrame }: FeatureWindow): string | null {
-    const { windowFrames, contextFrames, hopFrames, melBands, mfccCount } = this.#options.manifest;
+    const { windowFrames, contextFrames, hopFrames } = this.#options.manifest;
     if (blocks.length * hopFrames < contextFrames + windowFrames) return `${String(blocks.length)} blocks of ${String(hopFrames)} frames`;
     if (!(endFrame > 0 && endFrame % hopFrames === 0)) return `one that ends at frame ${String(endFrame)}`;
     const newest = blocks.at(-1) ?? null;
-    if (newest === null || (newest.features.length === hopFrames * (melBands + mfccCount) && newest.mask.length === hopFrames)) return null;
+    if (newest === null || (newest.features.length === hopFrames * featureCount && newest.mask.length === hopFrames)) return null;
     return `a block of ${String(newest.features.length)} features and a mask of ${String(newest.mask.length)}`;
   }
 

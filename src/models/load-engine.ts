@@ -5,7 +5,7 @@ import type { FeatureBlock } from '../pipeline/types.ts';
 import { cpuEngine } from './engine-cpu.ts';
 import type { EngineContext, EngineEntry, engineNames } from './engine-entry.ts';
 import { gpuEngines } from './engine-gpu.ts';
-import type { LoadedModel } from './manifest.ts';
+import { featureCount, type LoadedModel } from './manifest.ts';
 import type { Engine } from './types.ts';
 
 /** What configuration may ask for: an engine by name, or the first that this machine can run. */
@@ -100,8 +100,8 @@ async function startAll(count: number, start: () => Promise<Engine>): Promise<re
 
 /** Scores two windows twice, as of two callers who go on; closes the engine and throws where the logits mean nothing. */
 async function warmUp(engine: Engine, { manifest, paths }: LoadedModel): Promise<void> {
-  const { windowFrames, contextFrames, hopFrames, melBands, mfccCount, labels } = manifest;
-  const block: FeatureBlock = { features: new Int16Array(hopFrames * (melBands + mfccCount)), mask: new Float32Array(hopFrames).fill(1) };
+  const { windowFrames, contextFrames, hopFrames, labels } = manifest;
+  const block: FeatureBlock = { features: new Int16Array(hopFrames * featureCount), mask: new Float32Array(hopFrames).fill(1) };
   const blocks = Array<FeatureBlock>(Math.ceil((contextFrames + windowFrames) / hopFrames)).fill(block);
   const trackIds = ['warm-up-1', 'warm-up-2'];
   try {

@@ -20,8 +20,8 @@ export interface LoadedModel {
 }
 
 const melBands = 64;
-const mfccCount = 40;
-const featureCount = melBands + mfccCount;
+/** Features of a frame: log-mel bands, and 40 cepstra or 16 and 24 pitch bands. */
+export const featureCount = 104;
 
 const format = 'undertone-model/2';
 /** Formats that once were, and what became of them. */
@@ -54,7 +54,8 @@ const manifestSchema = z
     sampleRateHz: z.literal(16_000),
     hopSamples: z.literal(160),
     melBands: z.literal(melBands),
-    mfccCount: z.literal(mfccCount),
+    mfccCount: z.literal([16, 40]),
+    pitchBands: z.literal([0, 24]).default(0),
     windowFrames: z.int().min(1).max(3000),
     contextFrames: z.int().min(0).max(3000),
     hopFrames: z.int().min(1),
@@ -80,6 +81,11 @@ const manifestSchema = z
     license: text,
   })
   .superRefine((manifest, context) => {
+    const { mfccCount, pitchBands } = manifest;
+    if (melBands + mfccCount + pitchBands !== featureCount) {
+      const message = `expected ${String(featureCount - melBands - mfccCount)} with mfccCount = ${String(mfccCount)}`;
+      context.addIssue({ code: 'custom', path: ['pitchBands'], input: pitchBands, message });
+    }
     for (const key of ['hopFrames', 'minSpeechFrames'] as const) {
       const input = manifest[key];
       if (input > manifest.windowFrames) {
@@ -116,12 +122,13 @@ export async function loadManifest(dir: string): Promise<LoadedModel> {
 
 /** The numbers of the manifest that fix the front end. */
 export function frontEndSpec(manifest: ModelManifest): FrontEndSpec {
-  const { windowFrames, contextFrames, hopFrames, minSpeechFrames, normalization } = manifest;
+  const { windowFrames, contextFrames, hopFrames, minSpeechFrames, pitchBands, normalization } = manifest;
   return {
     windowFrames,
     contextFrames,
     hopFrames,
     minSpeechFrames,
+    pitch: pitchBands > 0,
     prior: { ...normalization, mean: Float32Array.from(normalization.mean), std: Float32Array.from(normalization.std) },
   };
 }

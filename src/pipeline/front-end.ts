@@ -29,7 +29,7 @@ export interface FrontEndOptions extends Omit<AudioReceiverOptions, 'codec' | 'd
  */
 export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
   readonly #receiver: AudioReceiver | null;
-  readonly #extractor = new FeatureExtractor();
+  readonly #extractor: FeatureExtractor;
   readonly #detector = new SpeechDetector();
   readonly #assembler: WindowAssembler;
   readonly #gather: PacketGather;
@@ -40,6 +40,7 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
 
   constructor({ track, spec, decoder, blocks, mostGatheredMs, onFrame, ...options }: FrontEndOptions) {
     this.#receiver = decoder === null ? null : new AudioReceiver({ ...options, codec: track.codec, decoder });
+    this.#extractor = new FeatureExtractor({ pitch: spec.pitch ?? false });
     this.#assembler = new WindowAssembler(track, spec, options.pace, blocks);
     this.#gather = new PacketGather(track.codec, mostGatheredMs);
     this.#hopFrames = spec.hopFrames;

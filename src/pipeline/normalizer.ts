@@ -1,7 +1,10 @@
 // Normalises each caller's features by the running mean and deviation of that caller's own speech.
 import { frontEndKernel, type FrontEndKernel } from './kernel/kernel.ts';
 import { featureCount } from './mel.ts';
-import { featureSteps, type NormalizationPrior } from './types.ts';
+import { featureSteps, type FeatureFrame, type NormalizationPrior } from './types.ts';
+
+/** What is normalised of a frame. */
+export type FrameFeatures = Pick<FeatureFrame, 'logMel' | 'mfcc' | 'pitch'>;
 
 /** Normalised values beyond this many deviations are clipped, so that a click cannot swamp the network. */
 export const clipDeviations = 5;
@@ -31,9 +34,9 @@ export class Normalizer {
     return this.#frames;
   }
 
-  /** Takes in a speech frame and writes its normalised features, 104 of them in {@link featureSteps} of a deviation, to `out` from `offset` on. */
-  normalize(logMel: Float32Array, mfcc: Float32Array, out: Int16Array, offset = 0): void {
-    const { functions, rawLogMel, rawMfcc, statistics, steps } = this.#kernel;
+  /** Takes in a speech frame, in whose row pitch bands stand for the last cepstra where there are any, and writes its normalised features, 104 of them in {@link featureSteps} of a deviation, to `out` from `offset` on. */
+  normalize({ logMel, mfcc, pitch }: FrameFeatures, out: Int16Array, offset = 0): void {
+    const { functions, rawLogMel, rawMfcc, rawPitch, statistics, steps } = this.#kernel;
     const prior = this.#prior;
     const { meanWeightFrames, stdWeightFrames, memoryFrames } = prior;
     const fades = this.#frames >= memoryFrames;
@@ -42,6 +45,7 @@ export class Normalizer {
     if (loadedPrior !== prior) loadPrior(this.#kernel, prior);
     rawLogMel.set(logMel);
     rawMfcc.set(mfcc);
+    if (pitch !== undefined) rawPitch.set(pitch);
     statistics.set(this.#statistics);
     functions.normalize(this.#frames, fading, meanWeightFrames, stdWeightFrames, clipDeviations, featureSteps);
     this.#statistics.set(statistics);

@@ -2,6 +2,7 @@
 import type { Emit, Processor } from '../processor.ts';
 import type { RawFrame } from './feature-extractor.ts';
 import { melBands, mfccCount } from './mel.ts';
+import { pitchBands } from './pitch.ts';
 import type { FeatureFrame } from './types.ts';
 import { UtteranceEdges } from './utterance-edges.ts';
 import { shippedVoiceNetwork } from './voice-model.ts';
@@ -52,6 +53,8 @@ interface Slot {
   index: number;
   readonly logMel: Float32Array;
   readonly mfcc: Float32Array;
+  /** Where frames have it. */
+  pitch: Float32Array | undefined;
   concealed: boolean;
   arrivalMs: number;
   /** That the frame is the caller's speech; 0 until it is known. */
@@ -97,6 +100,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     slot.index = input.index;
     slot.logMel.set(input.logMel);
     slot.mfcc.set(input.mfcc);
+    if (input.pitch !== undefined) (slot.pitch ??= new Float32Array(pitchBands)).set(input.pitch);
     slot.concealed = input.concealed;
     slot.arrivalMs = input.arrivalMs;
     slot.probability = 0;
@@ -176,11 +180,12 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     for (; this.#released < this.#seen; this.#released += 1) {
       const slot = this.#slot(this.#released);
       if (slot === undefined) return;
-      const { index, logMel, mfcc, concealed, arrivalMs } = slot;
+      const { index, logMel, mfcc, pitch, concealed, arrivalMs } = slot;
       const upToHangover = this.#lastActive >= 0 && index <= this.#lastActive + this.#options.hangoverFrames;
       if (index >= end && !(this.#speaking && upToHangover)) return;
       const speech = upToHangover && index >= this.#onset;
-      emit({ kind: 'frame', frame: { index, logMel, mfcc, speech, concealed, arrivalMs } });
+      const frame = { index, logMel, mfcc, speech, concealed, arrivalMs };
+      emit({ kind: 'frame', frame: pitch === undefined ? frame : { ...frame, pitch } });
     }
   }
 
@@ -192,5 +197,5 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
 function emptySlot(): Slot {
   const logMel = new Float32Array(melBands);
   const mfcc = new Float32Array(mfccCount);
-  return { index: 0, logMel, mfcc, concealed: false, arrivalMs: 0, probability: 0 };
+  return { index: 0, logMel, mfcc, pitch: undefined, concealed: false, arrivalMs: 0, probability: 0 };
 }

@@ -59,6 +59,8 @@ export interface FeatureFrame {
   readonly logMel: Float32Array;
   /** 40 cepstral coefficients of `logMel`. */
   readonly mfcc: Float32Array;
+  /** How periodic it is, in 24 bands of pitch from 480 down to 60 Hz, -1 to 1; where the model takes that. */
+  readonly pitch?: Float32Array;
   /** Whether the voice-activity detector heard speech in it. */
   readonly speech: boolean;
   /** Share of the frame's hop that was concealed, 0 or 1. */
@@ -167,7 +169,7 @@ export interface MediaLevels {
   playoutDelayMs: number;
 }
 
-/** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra. */
+/** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra, or 16 of them and the 24 pitch bands. */
 export interface NormalizationPrior {
   readonly mean: Float32Array;
   readonly std: Float32Array;
@@ -187,5 +189,7 @@ export interface FrontEndSpec {
   readonly hopFrames: number;
   /** Least number of heard speech frames in a window that is scored. */
   readonly minSpeechFrames: number;
+  /** Whether pitch bands stand in place of the last cepstra. @default false */
+  readonly pitch?: boolean;
   readonly prior: NormalizationPrior;
 }

@@ -107,7 +107,7 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     const { hopFrames } = this.#spec;
     const { features, mask } = (this.#open ??= this.#source.take());
     const row = frame.index % hopFrames;
-    this.#normalizer.normalize(frame.logMel, frame.mfcc, features, row * featureCount);
+    this.#normalizer.normalize(frame, features, row * featureCount);
     mask[row] = 1;
   }
 

@@ -27,6 +27,8 @@ export interface CallerJob {
 export interface CallerContext {
   readonly data: string;
   readonly seed: number;
+  /** Whether pitch bands stand in place of the last cepstra. */
+  readonly pitch: boolean;
   readonly rooms: readonly Room[];
   /** Kinds of recorded noise. */
   readonly noises: readonly NoiseKind[];
@@ -49,7 +51,7 @@ export async function playCaller(job: CallerJob, context: CallerContext): Promis
   for (const path of job.paths) clips.push(await samplesOf(await readRecording(join(context.data, path))));
   if (job.copy === 0) {
     const { samples, spans } = layOut(clips);
-    const ear = new Ear(spans);
+    const ear = new Ear(spans, context.pitch);
     ear.hear({ startSample: 0, samples, concealed: false, arrivalMs: 0 });
     return { clips: ear.end(), condition: '' };
   }
@@ -66,7 +68,10 @@ export async function playCaller(job: CallerJob, context: CallerContext): Promis
   const surroundings = await findSurroundings(condition, job, context);
   const heard = await surround(samples, spans, surroundings, condition, drawn('noise'));
   const delay = lineDelaySamples(condition.codec);
-  const ear = new Ear(spans.map(({ startSample, sampleCount }) => ({ startSample: startSample + delay, sampleCount })));
+  const ear = new Ear(
+    spans.map(({ startSample, sampleCount }) => ({ startSample: startSample + delay, sampleCount })),
+    context.pitch,
+  );
   await transmit(heard, condition, drawn('loss'), (chunk) => {
     ear.hear(chunk);
   });

@@ -1,7 +1,8 @@
 // Writes the features of a corpus, and of copies of it under other conditions, for training.
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { featureCount } from '../../src/pipeline/mel.ts';
+import { featureCount, melBands, mfccCount } from '../../src/pipeline/mel.ts';
+import { pitchBands } from '../../src/pipeline/pitch.ts';
 import { labels, readCorpus, type CorpusClip } from '../corpus/corpus.ts';
 import type { CallerContext, CallerJob } from './caller.ts';
 import { dealCallers } from './jobs.ts';
@@ -11,7 +12,7 @@ import type { FeaturesOptions } from './options.ts';
 import { playCallers } from './pool.ts';
 import { readRooms } from './rooms.ts';
 
-const columns = ['path', 'speaker', 'sex', 'emotion', 'split', 'first_row', 'rows', ...labels.map((label) => `vote_${label}`)];
+const clipColumns = ['path', 'speaker', 'sex', 'emotion', 'split', 'first_row', 'rows', ...labels.map((label) => `vote_${label}`)];
 
 /** How often it is said how far it is. */
 const sayEveryMs = 5000;
@@ -19,7 +20,7 @@ const sayEveryMs = 5000;
 const copyWork = 4;
 
 /**
- * Writes `features.npy` (`[rows][104]`, not normalised), `speech.npy` (one flag a row) and `clips.csv` into the folder `out`.
+ * Writes `features.npy` (`[rows][104]`, not normalised), `features.json` (what these are), `speech.npy` (one flag a row) and `clips.csv` into the folder `out`.
  * @param say takes what is to be told on the way, lines and parts of them
  * @throws Error where the corpus, the noise or the rooms are not as expected
  */
@@ -28,10 +29,12 @@ export async function exportFeatures(options: FeaturesOptions, say: (text: strin
   const context = await readContext(options, say);
   const callers = dealCallers(clips, options);
   await mkdir(options.out, { recursive: true });
+  const columns = options.pitch ? { melBands, mfccCount: mfccCount - pitchBands, pitchBands } : { melBands, mfccCount, pitchBands: 0 };
+  await writeFile(join(options.out, 'features.json'), `${JSON.stringify(columns)}\n`);
   await using features = await NpyWriter.create(join(options.out, 'features.npy'), '<f4', featureCount);
   await using speech = await NpyWriter.create(join(options.out, 'speech.npy'), '|u1', 1);
   await using table = await open(join(options.out, 'clips.csv'), 'w');
-  await table.write(`${[...columns, 'copy', 'caller', 'condition'].join(',')}\n`);
+  await table.write(`${[...clipColumns, 'copy', 'caller', 'condition'].join(',')}\n`);
 
   const progress = createProgress(
     callers.map(({ job }) => job),
@@ -65,12 +68,16 @@ async function chooseClips({ corpus, data }: FeaturesOptions): Promise<CorpusCli
   return chosen;
 }
 
-async function readContext({ data, seed, noise, rooms, augment }: FeaturesOptions, say: (text: string) => void): Promise<CallerContext> {
+async function readContext(
+  { data, seed, pitch, noise, rooms, augment }: FeaturesOptions,
+  say: (text: string) => void,
+): Promise<CallerContext> {
   if (augment > 0 && noise === null) say('No --noise: copies have white, pink and brown noise and babble, but no recorded noise\n');
   if (augment > 0 && rooms === null) say('No --rooms: copies are in no rooms\n');
   return {
     data,
     seed,
+    pitch,
     noises: augment > 0 && noise !== null ? await readNoises(noise) : [],
     rooms: augment > 0 && rooms !== null ? await readRooms(rooms) : [],
   };

@@ -1,6 +1,7 @@
 // Takes a caller's sound through the extractor and the speech detector, and cuts the frames of each clip out.
 import { FeatureExtractor, frameSamples, hopSamples } from '../../src/pipeline/feature-extractor.ts';
 import { featureCount } from '../../src/pipeline/mel.ts';
+import { pitchBands } from '../../src/pipeline/pitch.ts';
 import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-detector.ts';
 import type { FeatureFrame, PcmChunk } from '../../src/pipeline/types.ts';
 
@@ -12,7 +13,7 @@ export interface Span {
 
 /** Frames of one clip. */
 export interface ClipFrames {
-  /** `[frames][104]` row-major: log-mel, then MFCC, not normalised. */
+  /** `[frames][104]` row-major: log-mel, then MFCC, or with pitch the first 16 of them and the pitch bands; not normalised. */
   readonly frames: Float32Array;
   /** `[frames]`: {@link speechFlags}. */
   readonly flags: Uint8Array;
@@ -28,13 +29,17 @@ interface Cut extends ClipFrames {
 
 /** Hears one caller: the detector's noise floor goes on from clip to clip, as it does in a call. */
 export class Ear {
-  readonly #extractor = new FeatureExtractor();
+  readonly #extractor: FeatureExtractor;
   readonly #detector = new SpeechDetector();
   readonly #cuts: readonly Cut[];
   #at = 0;
 
-  /** @param spans of the clips, in order of time; the frames that lie wholly within one are kept */
-  constructor(spans: readonly Span[]) {
+  /**
+   * @param spans of the clips, in order of time; the frames that lie wholly within one are kept
+   * @param pitch whether pitch bands stand in place of the last cepstra
+   */
+  constructor(spans: readonly Span[], pitch: boolean) {
+    this.#extractor = new FeatureExtractor({ pitch });
     this.#cuts = spans.map(({ startSample, sampleCount }) => {
       const firstFrame = Math.ceil(startSample / hopSamples);
       const endFrame = Math.max(firstFrame, Math.floor((startSample + sampleCount - frameSamples) / hopSamples) + 1);
@@ -64,9 +69,10 @@ export class Ear {
   };
 }
 
-function put({ frames, flags, firstFrame }: Cut, { index, logMel, mfcc, speech, concealed }: FeatureFrame): void {
+function put({ frames, flags, firstFrame }: Cut, { index, logMel, mfcc, pitch, speech, concealed }: FeatureFrame): void {
   const row = index - firstFrame;
   frames.set(logMel, row * featureCount);
   frames.set(mfcc, row * featureCount + logMel.length);
+  if (pitch !== undefined) frames.set(pitch, (row + 1) * featureCount - pitchBands);
   flags[row] = !speech ? speechFlags.none : concealed ? speechFlags.concealed : speechFlags.heard;
 }

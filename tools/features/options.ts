@@ -12,6 +12,8 @@ export interface FeaturesOptions extends JobOptions {
   readonly noise: string | null;
   readonly rooms: string | null;
   readonly workers: number;
+  /** Whether pitch bands stand in place of the last cepstra. */
+  readonly pitch: boolean;
   /** Most clips, `Infinity` for all. */
   readonly limit: number;
 }
@@ -21,7 +23,7 @@ const corpora = Object.keys(corpusEmotions) as CorpusName[];
 const usage = `Usage: npm run features -- --data DIR --out DIR [--corpus NAME] [--augment N] [--noise DIR] [--rooms DIR] [--seed S]
 
   --data DIR     a corpus folder: clips (WAV, FLAC, Ogg Opus) in its official layout, or with a manifest.csv
-  --out DIR      where features.npy, speech.npy and clips.csv are written
+  --out DIR      where features.npy, features.json, speech.npy and clips.csv are written
   --corpus NAME  that the folder must hold: ${corpora.join(', ')}; otherwise told by the names
   --augment N    so many copies of each speaker as another caller: voice, microphone, room, noise, codec, loss (default 0)
   --augment-all  copies of validation and test clips too, for cross-validation that splits by speaker afterwards
@@ -29,6 +31,7 @@ const usage = `Usage: npm run features -- --data DIR --out DIR [--corpus NAME] [
   --rooms DIR    impulse responses, WAV or FLAC
   --seed S       the same seed and data give the same files (default 1)
   --independent  each clip is a new caller (otherwise each speaker is one, clip after clip)
+  --pitch        24 bands of pitch in place of the last 24 of 40 cepstra
   --limit N      only the first N clips, to try it out
   --workers N    threads (default: one less than the cores)`;
 
@@ -46,6 +49,7 @@ export function parseOptions(args: readonly string[]): FeaturesOptions {
       rooms: { type: 'string' },
       seed: { type: 'string', default: '1' },
       independent: { type: 'boolean', default: false },
+      pitch: { type: 'boolean', default: false },
       limit: { type: 'string' },
       workers: { type: 'string' },
     },
@@ -62,6 +66,7 @@ export function parseOptions(args: readonly string[]): FeaturesOptions {
     rooms: values.rooms ?? null,
     seed: whole('seed', values.seed, 0),
     independent: values.independent,
+    pitch: values.pitch,
     limit: values.limit === undefined ? Infinity : whole('limit', values.limit, 1),
     workers: values.workers === undefined ? Math.max(1, availableParallelism() - 1) : whole('workers', values.workers, 1),
   };

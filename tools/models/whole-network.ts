@@ -1,6 +1,6 @@
 // The model's network over whole windows, context and all, in the calling thread: what streaming is held against.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { LoadedModel } from '../../src/models/manifest.ts';
+import { featureCount, type LoadedModel } from '../../src/models/manifest.ts';
 import { copyBlocks } from '../../src/models/stream-feed.ts';
 import type { EngineWindow, ModelManifest } from '../../src/models/types.ts';
 
@@ -30,8 +30,7 @@ export class WholeNetwork {
 
   /** The newest frames of each window's blocks. */
   gather(windows: readonly Pick<EngineWindow, 'blocks'>[]): WholeBatch {
-    const { windowFrames, contextFrames, hopFrames, melBands, mfccCount } = this.#manifest;
-    const featureCount = melBands + mfccCount;
+    const { windowFrames, contextFrames, hopFrames } = this.#manifest;
     const frames = contextFrames + windowFrames;
     const features = new Float32Array(windows.length * frames * featureCount);
     const mask = new Float32Array(windows.length * frames);
@@ -47,10 +46,10 @@ export class WholeNetwork {
 
   /** Logits, `[batch][labels]`. */
   async run({ batch, features, mask }: WholeBatch): Promise<Float32Array> {
-    const { windowFrames, contextFrames, melBands, mfccCount } = this.#manifest;
+    const { windowFrames, contextFrames } = this.#manifest;
     const frames = contextFrames + windowFrames;
     const { logits } = await this.#network.run({
-      features: new Tensor('float32', features, [batch, frames, melBands + mfccCount]),
+      features: new Tensor('float32', features, [batch, frames, featureCount]),
       mask: new Tensor('float32', mask, [batch, frames]),
     });
     if (!(logits?.data instanceof Float32Array)) throw new Error('Expected `logits` to be float32');

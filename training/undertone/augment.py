@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from .data import MEL_BANDS
+from .data import CEPSTRA, FEATURES, MEL_BANDS
 
 # Of the mel filters: src/pipeline/feature-extractor.ts.
 LOWEST_HZ, HIGHEST_HZ = 40.0, 7800.0
 BAND_POSITION = torch.linspace(-1, 1, MEL_BANDS)
 
 
-def cosine_transform(bands=MEL_BANDS, count=40):
+def cosine_transform(bands=MEL_BANDS, count=CEPSTRA):
     """The orthonormal DCT-II of src/pipeline/mel.ts, `[bands, count]`."""
     k, n = np.arange(count)[None], np.arange(bands)[:, None]
     scale = np.where(k == 0, np.sqrt(1 / bands), np.sqrt(2 / bands))
@@ -18,6 +18,11 @@ def cosine_transform(bands=MEL_BANDS, count=40):
 
 
 DCT = cosine_transform()
+
+
+def moved(mel, cepstra=CEPSTRA):
+    """What bands that move by `mel` `[..., 64]` do to all features `[..., 104]`: the cepstra move with them, and pitch bands stay."""
+    return torch.cat([mel, mel @ DCT[:, :cepstra], mel.new_zeros(*mel.shape[:-1], FEATURES - MEL_BANDS - cepstra)], -1)
 
 
 def band_centres(bands=MEL_BANDS, low_hz=LOWEST_HZ, high_hz=HIGHEST_HZ):
@@ -46,21 +51,21 @@ def warps(factors):
     return torch.from_numpy(matrix)
 
 
-def warp(x, before, mean, factors):
+def warp(x, before, mean, factors, cepstra=CEPSTRA):
     """Centred features `[B, T, 104]` and a caller's earlier moments, had the caller another vocal tract (see `warps`).
 
     The cepstrum follows from the log-mel. Of the moments the variances are interpolated as the bands are, and those of the
-    cepstrum stay: what normalises the features, not quite what would be measured. Where a factor is 1 all stays.
+    cepstrum stay: what normalises the features, not quite what would be measured. Where a factor is 1 all stays; so do pitch bands.
     """
     matrix, mean = warps(factors), torch.from_numpy(mean)
     same = torch.from_numpy(np.asarray(factors) == 1)[:, None]
-    moved = mean[:MEL_BANDS] @ matrix - mean[:MEL_BANDS]
+    shift = mean[:MEL_BANDS] @ matrix - mean[:MEL_BANDS]
 
     def warped(values, scale):
         """Of sums over `scale` frames, or of frames where it is 1."""
-        mel = values[..., :MEL_BANDS] @ matrix + scale * moved[:, None]
+        mel = values[..., :MEL_BANDS] @ matrix + scale * shift[:, None]
         # A cepstrum minus its mean is the transform of the bands minus theirs.
-        return torch.where(same[..., None], values, torch.cat([mel, mel @ DCT], -1))
+        return torch.where(same[..., None], values, torch.cat([mel, mel @ DCT[:, :cepstra], values[..., MEL_BANDS + cepstra :]], -1))
 
     count, total, square = before
     spread = square - total * total / count.clamp(min=1)
@@ -70,7 +75,7 @@ def warp(x, before, mean, factors):
     return warped(x, 1.0), (count, total_after, torch.where(same, square, square_after))
 
 
-def channel(batch):
+def channel(batch, cepstra=CEPSTRA):
     """A microphone's response for each caller: gain, tilt and bumps in nepers, `[B, 104]` to add to raw features."""
     gain = 1.0 * torch.randn(batch, 1)
     tilt = 0.4 * torch.randn(batch, 1) * BAND_POSITION
@@ -78,8 +83,7 @@ def channel(batch):
         0.25 * torch.randn(batch, 1) * torch.cos(np.pi * k * (BAND_POSITION + 1) / 2 + 2 * np.pi * torch.rand(batch, 1))
         for k in range(2, 6)
     )
-    mel = gain + tilt + bumps
-    return torch.cat([mel, mel @ DCT], 1)
+    return moved(gain + tilt + bumps, cepstra)
 
 
 def shift_history(before, offset):

@@ -1,6 +1,7 @@
 """Loads exported features and keeps speakers apart."""
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
 MEL_BANDS = 64
 FEATURES = 104
+CEPSTRA = 40
 # Flags of speech.npy; concealed frames were made up by loss concealment and are not the caller's voice.
 HEARD = 1
 
@@ -32,6 +34,8 @@ class Clips:
     voices: list
     features: list
     heard: list
+    # How many of a frame's features after the log-mel are cepstra; what follows them are pitch bands.
+    cepstra: int = CEPSTRA
 
     def __len__(self):
         return len(self.paths)
@@ -42,6 +46,7 @@ class Clips:
         return Clips(
             [self.paths[i] for i in at], self.speakers[at], self.callers[at], self.copies[at], self.sexes[at],
             self.labels[at], self.votes[at], [self.voices[i] for i in at], [self.features[i] for i in at], [self.heard[i] for i in at],
+            self.cepstra,
         )
 
 
@@ -85,7 +90,14 @@ def load(folder, split=None):
         voices=[voices_of(row.get("condition") or "") for row in kept],
         features=frames,
         heard=flags,
+        cepstra=cepstra_of(folder),
     )
+
+
+def cepstra_of(folder):
+    """How many cepstra a frame has in a folder that `npm run features` wrote; before there was pitch it did not say."""
+    layout = Path(folder) / "features.json"
+    return json.loads(layout.read_text())["mfccCount"] if layout.exists() else CEPSTRA
 
 
 def voices_of(condition):

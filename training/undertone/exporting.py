@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from . import normalize, windows
-from .data import LABELS
+from .data import CEPSTRA, FEATURES, LABELS, MEL_BANDS
 from .model import WholeWindow
 from .quantizing import write_int8_head
 from .serving import StreamingHead, StreamingTrunk
@@ -114,10 +114,10 @@ def write_parity(model, clips, mean, std, out):
     (out / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")
 
 
-def write_manifest(model, files, mean, std, calibration, version, trained_on, out):
+def write_manifest(model, files, mean, std, cepstra, calibration, version, trained_on, out):
     manifest = {
         "format": "undertone-model/2", "name": "emonet", "version": version, **({"network": NETWORK} if model.kind == "emonet" else {}), "labels": LABELS,
-        "sampleRateHz": 16000, "hopSamples": 160, "melBands": 64, "mfccCount": 40,
+        "sampleRateHz": 16000, "hopSamples": 160, "melBands": MEL_BANDS, "mfccCount": cepstra, **({"pitchBands": FEATURES - MEL_BANDS - cepstra} if cepstra < CEPSTRA else {}),
         "windowFrames": windows.WINDOW_FRAMES, "contextFrames": context_of(model), "hopFrames": windows.HOP_FRAMES,
         "minSpeechFrames": windows.MIN_SPEECH_FRAMES,
         "streaming": {"strideFrames": windows.STRIDE, "stepSize": model.step_size, "stateSize": StreamingTrunk(model).state_size},

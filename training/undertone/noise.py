@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from .augment import DCT, HIGHEST_HZ, LOWEST_HZ, band_centres
-from .data import MEL_BANDS
+from .augment import DCT, HIGHEST_HZ, LOWEST_HZ, band_centres, moved
+from .data import CEPSTRA, MEL_BANDS
 
 BIN_HZ = 16000 / 512
 # Of the noise's power in a band over frames: as of so many independent values for each bin that a filter covers.
@@ -12,6 +12,10 @@ VALUES_PER_BIN = 0.6
 # Frames so far below the noise are not heard any more, dB.
 DROWNED_DB = -18.0
 # Gauss and Hermite's quadrature for a normal distribution.
+# What the pitch bands say of noise, mean and deviation, measured on white noise and nearly so on brown.
+NOISE_PITCH, NOISE_PITCH_SPREAD = 0.07, 0.12
+# Bands that the pitch is heard in: src/pipeline/pitch.ts.
+PITCH_HZ = 900.0
 NODES, WEIGHTS = (torch.from_numpy(values.astype(np.float32)) for values in np.polynomial.hermite_e.hermegauss(7))
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
@@ -42,37 +46,68 @@ def spectra(ratios_db, speech):
 
 
 def power(mel):
-    """Power of frames from their log-mel `[..., 64]`, up to a factor: each band's density times its width."""
-    return torch.exp(mel + (WIDTH / AREA).log()).sum(-1)
+    """Power of frames from their log-mel `[..., bands]`, up to a factor: each band's density times its width."""
+    return torch.exp(mel + (WIDTH / AREA).log()[: mel.shape[-1]]).sum(-1)
 
 
-def add(x, heard, before, mean, ratios_db):
+def add(x, heard, before, mean, ratios_db, cepstra=CEPSTRA):
     """Centred features `[B, T, 104]`, flags and a caller's earlier moments, had there been noise all the time.
 
     ratios_db: `[B]`, how far the noise lies below the mean power of what is heard of the clip; infinite for none. Powers add up;
     the noise's own fluctuates as a filtered noise's does (log-normally, which is nearly so). The cepstrum follows from the
-    log-mel. Earlier moments are those of normally distributed bands with the noise added, by quadrature; those of the cepstrum
+    log-mel; pitch bands, which are correlations, shrink by the share of the power below 900 Hz that is not noise. Earlier moments are those of normally distributed bands with the noise added, by quadrature; those of the cepstrum
     follow nearly.
     """
     noisy = torch.from_numpy(np.flatnonzero(np.isfinite(ratios_db)))
     if not len(noisy):
         return x, heard, before
-    mean = torch.from_numpy(mean)[:MEL_BANDS]
+    means = torch.from_numpy(mean)
+    mean = means[:MEL_BANDS]
     mel, flags = x[noisy, :, :MEL_BANDS] + mean, heard[noisy]
     frames = power(mel)
     speech = (frames * flags).sum(1) / flags.sum(1).clamp(min=1)
     level = spectra(np.asarray(ratios_db)[noisy], speech.clamp(min=1e-12))
     spread = (VALUES_PER_BIN * AREA).clamp(min=1).rsqrt()
     noise = level[:, None] + spread * torch.randn_like(mel) - spread * spread / 2
-    moved = torch.logaddexp(mel, noise) - mel
-    x, heard = x.clone(), heard.clone()
-    x[noisy] += torch.cat([moved, moved @ DCT], -1)
+    x, heard, before = x.clone(), heard.clone(), drowned(before, noisy, level, spread, mean, cepstra)
+    x[noisy] += moved(torch.logaddexp(mel, noise) - mel, cepstra)
+    if MEL_BANDS + cepstra < x.shape[2]:
+        blur(x, flags, before, noisy, share_below(mel, noise), means, MEL_BANDS + cepstra)
     heard[noisy] = flags * (frames > power(level)[:, None] * 10 ** (DROWNED_DB / 10))
-    return x, heard, drowned(before, noisy, level, spread, mean)
+    return x, heard, before
 
 
-def drowned(before, noisy, level, spread, mean):
-    """Moments with the noise `level` `[N, 64]` added, for the rows `noisy`."""
+def share_below(mel, noise):
+    """Of the power below PITCH_HZ the share that is not noise: `[B, T]`."""
+    low = int((band_centres() < PITCH_HZ).sum())
+    speech = power(mel[..., :low])
+    return speech / (speech + power(noise[..., :low])).clamp(min=1e-12)
+
+
+def blur(x, flags, before, noisy, share, mean, first):
+    """Pitch bands, from feature `first` on, with noise beside what is periodic; in place, in features and moments."""
+    middle = mean[first:]
+    pitch, share = x[noisy, :, first:] + middle, share[..., None]
+    noise = NOISE_PITCH + NOISE_PITCH_SPREAD * torch.randn_like(pitch)
+    x[noisy, :, first:] = torch.lerp(noise, pitch, share) - middle
+    # Of the moments as if what was heard before had been as loud as this is.
+    count, total, square = before
+    weight = flags[..., None] / flags.sum(1).clamp(min=1)[:, None, None]
+    mean_share, mean_square = (weight * share).sum(1), (weight * share * share).sum(1)
+    n = count[noisy].clamp(min=1)
+    old = total[noisy, first:] / n
+    raw, power_of = old + middle, (square[noisy, first:] / n - old * old).clamp(min=0) + (old + middle) ** 2
+    new = mean_share * raw + (1 - mean_share) * NOISE_PITCH
+    both, apart = mean_share - mean_square, 1 - 2 * mean_share + mean_square
+    new_power = mean_square * power_of + 2 * both * raw * NOISE_PITCH + apart * (NOISE_PITCH**2 + NOISE_PITCH_SPREAD**2)
+    variance = (new_power - new * new).clamp(min=0)
+    known = count[noisy] > 0
+    total[noisy, first:] = torch.where(known, count[noisy] * (new - middle), total[noisy, first:])
+    square[noisy, first:] = torch.where(known, count[noisy] * (variance + (new - middle) ** 2), square[noisy, first:])
+
+
+def drowned(before, noisy, level, spread, mean, cepstra):
+    """Moments with the noise `level` `[N, 64]` added, for the rows `noisy`; those of pitch bands stay."""
     count, total, square = (values.clone() for values in before)
     n = count[noisy].clamp(min=1)
     middle = total[noisy] / n
@@ -85,14 +120,15 @@ def drowned(before, noisy, level, spread, mean):
     share = torch.exp(level[..., None] - with_noise)
     fluctuation = spread * spread * (share * share * WEIGHTS).sum(-1)
     new = ((with_noise - expected[..., None]) ** 2 * WEIGHTS).sum(-1) + fluctuation
-    moved = expected - bands
-    middle = middle + torch.cat([moved, moved @ DCT], 1)
+    middle = middle + moved(expected - bands, cepstra)
+    transform = DCT[:, :cepstra] * DCT[:, :cepstra]
     # Of the cepstrum nearly: bands move by what the noise leaves of their own moves. The first coefficient, which is the loudness, is so
     # to the first order; the others, which are made by the bands that stand out, lose less (measured on CREMA-D's training clips).
-    gain = 1 - (share * WEIGHTS).sum(-1) @ (DCT * DCT)
+    gain = 1 - (share * WEIGHTS).sum(-1) @ transform
     gain[:, 0] *= gain[:, 0]
-    cepstral = variance[:, MEL_BANDS:] * gain + fluctuation @ (DCT * DCT)
+    last = MEL_BANDS + cepstra
+    cepstral = variance[:, MEL_BANDS:last] * gain + fluctuation @ transform
     known = count[noisy] > 0
     total[noisy] = torch.where(known, count[noisy] * middle, total[noisy])
-    square[noisy] = torch.where(known, count[noisy] * (torch.cat([new, cepstral], 1) + middle * middle), square[noisy])
+    square[noisy] = torch.where(known, count[noisy] * (torch.cat([new, cepstral, variance[:, last:]], 1) + middle * middle), square[noisy])
     return count, total, square

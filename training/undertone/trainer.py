@@ -186,14 +186,14 @@ class Trainer:
         recipe, rng = self.recipe, self.rng
         rates = np.exp(rng.uniform(-1, 1, len(index)) * np.log1p(recipe.tempo))
         x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates)
-        offset = augment.channel(len(index)) * (torch.rand(len(index), 1) < recipe.channel_share)
+        offset = augment.channel(len(index), self.train.cepstra) * (torch.rand(len(index), 1) < recipe.channel_share)
         before = self.history(index)
         if recipe.warp_share > 0:
             factors = np.exp(rng.uniform(-1, 1, len(index)) * np.log1p(recipe.warp)) ** (rng.random(len(index)) < recipe.warp_share)
-            x, before = augment.warp(x, before, self.mean, factors)
+            x, before = augment.warp(x, before, self.mean, factors, self.train.cepstra)
         if recipe.noise_share > 0:
             ratios = np.where(rng.random(len(index)) < recipe.noise_share, rng.uniform(0, 20, len(index)), np.inf)
-            x, heard, before = noise.add(x, heard, before, self.mean, ratios)
+            x, heard, before = noise.add(x, heard, before, self.mean, ratios, self.train.cepstra)
         before = augment.shift_history(before, offset)
         z = normalize(x + offset[:, None], heard, torch.from_numpy(self.std), before)
         if recipe.jitter > 0:
@@ -263,7 +263,7 @@ class Trainer:
             with open(self.out / "log.jsonl", "a") as log:
                 log.write(json.dumps(entry) + "\n")
             torch.save(self.state(), checkpoint)
-        result = {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std), "labels": LABELS, "recipe": asdict(self.recipe), "model": self.averaged.state_dict()}
+        result = {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std), "cepstra": self.train.cepstra, "labels": LABELS, "recipe": asdict(self.recipe), "model": self.averaged.state_dict()}
         torch.save(result, self.out / "final.pt")
         return entry if first < self.recipe.epochs else self.figures()
 

@@ -1,5 +1,6 @@
 // The thread's kernel of features, voice inputs and normalisation: its tables filled in, and views into its memory.
 import { dctMatrix, featureCount, melBands, melFilterBank, mfccCount } from '../mel.ts';
+import { lagBands, lowPassTaps, lowRateBefore, pitchBands } from '../pitch.ts';
 import { sampleRateHz } from '../types.ts';
 import * as at from './layout.ts';
 import { instantiateKernel, type KernelFunctions } from './module.ts';
@@ -39,11 +40,16 @@ export interface FrontEndKernel {
   readonly rows: readonly FeatureRow[];
   /** The features of digital silence. */
   readonly silence: FeatureRow;
+  /** What a caller keeps of the low rate between two chunks, and the pitch bands of frames. */
+  readonly lowRate: Float32Array;
+  readonly pitchRows: readonly Float32Array[];
   readonly voiceLogMel: Float32Array;
   readonly voiceLevels: Float32Array;
   readonly voiceValues: Float32Array;
   readonly rawLogMel: Float32Array;
   readonly rawMfcc: Float32Array;
+  /** In place of the last cepstra. */
+  readonly rawPitch: Float32Array;
   /** Of the normalised frame. */
   readonly steps: Int16Array;
   /** Means, then squared deviations. */
@@ -67,6 +73,10 @@ function createKernel(): FrontEndKernel {
   fillTwiddles(floats);
   fillFilters(memory, floats);
   fillCosines(floats(at.dctAt, half * mfccCount));
+  const taps = lowPassTaps(sampleRateHz);
+  floats(at.lowPassAt, taps.length).set(taps);
+  const bandBytes = lagBands().flatMap(({ first, end }) => [4 * first, 4 * end]);
+  new Uint32Array(memory, at.lagBandsAt, bandBytes.length).set(bandBytes);
   const rows = Array.from({ length: mostFrames }, (_, row) => {
     const from = at.featuresAt + 4 * row * featureCount;
     return { logMel: floats(from, melBands), mfcc: floats(from + 4 * melBands, mfccCount) };
@@ -79,11 +89,14 @@ function createKernel(): FrontEndKernel {
     pending: floats(at.signalAt, frameSamples),
     rows,
     silence,
+    lowRate: floats(at.lowRateAt, lowRateBefore),
+    pitchRows: Array.from({ length: mostFrames }, (_, row) => floats(at.pitchAt + 4 * row * pitchBands, pitchBands)),
     voiceLogMel: floats(at.voiceLogMelAt, melBands),
     voiceLevels: floats(at.voiceLevelsAt, voiceLevelCount),
     voiceValues: floats(at.voiceValuesAt, voiceInputCount),
     rawLogMel: floats(at.rawAt, melBands),
     rawMfcc: floats(at.rawAt + 4 * melBands, mfccCount),
+    rawPitch: floats(at.rawAt + 4 * (featureCount - pitchBands), pitchBands),
     steps: new Int16Array(memory, at.stepsAt, featureCount),
     statistics: floats(at.meansAt, 2 * featureCount),
     priorMean: floats(at.priorMeanAt, featureCount),

@@ -36,4 +36,16 @@ export const priorVarianceAt = 23584;
 /** Rows of 104 features, one for each frame of a piece of signal. */
 export const featuresAt = 24000;
 export const signalAt = 28672;
-export const memoryBytes = 36672;
+
+/** The low-pass filter's 64 taps; of each band of lags its first half lag and the one after its last. */
+export const lowPassAt = 36672;
+export const lagBandsAt = 36928;
+/** The low-passed signal at 4 kHz: 158 samples of before, then 40 of each frame. */
+export const lowRateAt = 37120;
+/** Scratch: products and energies at 64 lags and a margin, then correlations at half lags. */
+export const productsAt = 39360;
+export const energiesAt = 39680;
+export const correlationsAt = 39936;
+/** Rows of 24 numbers, one for each frame. */
+export const pitchAt = 40512;
+export const memoryBytes = 41472;

@@ -5,6 +5,8 @@ import { instantiate } from '../../wasm.ts';
 export interface KernelFunctions {
   readonly analyse: (frames: number) => void;
   readonly shift: (fromSample: number, endSample: number) => void;
+  readonly correlate: (frames: number) => void;
+  readonly shiftLowRate: (frames: number) => void;
   readonly normalize: (
     ...numbers: [
       ...[frames: number, fading: number, meanWeightFrames: number, stdWeightFrames: number],

@@ -27,7 +27,7 @@ let data: string;
 let context: CallerContext;
 beforeAll(() => {
   data = writeCorpus(mkdtempSync(join(tmpdir(), 'undertone-caller-')), splits);
-  context = { data, seed: 1, rooms: [], noises: [] };
+  context = { data, seed: 1, pitch: false, rooms: [], noises: [] };
 });
 afterAll(() => {
   rmSync(data, { recursive: true, force: true });
@@ -133,6 +133,23 @@ describe('playCaller', () => {
       expect(clips[i]?.flags.length).toBe(rows.length / featureCount);
       expect(clips[i]?.flags.filter((flag) => flag === 1).length).toBeGreaterThan(50);
     }
+  });
+
+  it('puts pitch bands in place of the last cepstra where they are wanted, and changes nothing else', async () => {
+    const [plain, pitched] = [await playCaller(job(0), context), await playCaller(job(0), { ...context, pitch: true })];
+    let [voiced, frames] = [0, 0];
+    for (const [i, { frames: rows, flags }] of pitched.clips.entries()) {
+      expect(flags).toEqual(plain.clips[i]?.flags);
+      for (let row = 0; row < flags.length; row += 1) {
+        const [first, end] = [row * featureCount, (row + 1) * featureCount];
+        expect(rows.subarray(first, end - 24)).toEqual(plain.clips[i]?.frames.subarray(first, end - 24));
+        if (flags[row] !== 1) continue;
+        frames += 1;
+        if (Math.max(...rows.subarray(end - 24, end)) > 0.6) voiced += 1;
+      }
+    }
+    // What is spoken is voiced for the most part, but for whispered ends and what hangs over.
+    expect(voiced / frames).toBeGreaterThan(0.4);
   });
 
   it('gives the same bytes for the same seed, and others for another seed or caller', async () => {

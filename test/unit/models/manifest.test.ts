@@ -105,6 +105,26 @@ describe('loadManifest', () => {
   });
 });
 
+describe('the features of a frame', () => {
+  it('may be pitch bands in place of the last cepstra', async () => {
+    await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, mfccCount: 16, pitchBands: 24 }));
+    const { manifest } = await loadManifest(dir);
+    expect(frontEndSpec(manifest).pitch).toBe(true);
+    expect(frontEndSpec(tinyManifest).pitch).toBe(false);
+  });
+
+  it.each([
+    { mfccCount: 40, pitchBands: 24 },
+    { mfccCount: 16, pitchBands: 0 },
+  ])('are 104: not %o', async (counts) => {
+    await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, ...counts }));
+    const left = 40 - counts.mfccCount;
+    await expect(loadManifest(dir)).rejects.toThrow(
+      `\`pitchBands\`: expected ${String(left)} with mfccCount = ${String(counts.mfccCount)}, got \`${String(counts.pitchBands)}\``,
+    );
+  });
+});
+
 describe('frontEndSpec', () => {
   it('carries what the front end needs', () => {
     const spec = frontEndSpec(tinyManifest);

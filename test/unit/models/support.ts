@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { UndertoneError } from '../../../src/errors.ts';
 import type { SessionOptions } from '../../../src/models/open-session.ts';
-import { streamShape, type LoadedModel } from '../../../src/models/manifest.ts';
+import { featureCount, streamShape, type LoadedModel } from '../../../src/models/manifest.ts';
 import type { Engine, EngineWindow, ModelManifest } from '../../../src/models/types.ts';
 import type { FeatureBlock, FeatureWindow } from '../../../src/pipeline/types.ts';
 
@@ -12,7 +12,8 @@ export const tinyModelDir = fileURLToPath(new URL('../../fixtures/tiny-model/', 
 
 export const tinyManifest: ModelManifest = {
   verdictPower: 0,
-  ...(JSON.parse(readFileSync(`${tinyModelDir}manifest.json`, 'utf8')) as Omit<ModelManifest, 'verdictPower'>),
+  pitchBands: 0,
+  ...(JSON.parse(readFileSync(`${tinyModelDir}manifest.json`, 'utf8')) as Omit<ModelManifest, 'verdictPower' | 'pitchBands'>),
 };
 
 export const silentLogger = pino({ level: 'silent' });
@@ -49,8 +50,7 @@ const stepsPerValue = 100;
 
 export function featureWindow(options: WindowOptions = {}): FeatureWindow {
   const { trackId = 'a', callId = 'call', hop = 1, hopFactor = 1, arrivalMs = 0, value = 0 } = options;
-  const { windowFrames: frameCount, contextFrames, hopFrames, melBands, mfccCount } = tinyManifest;
-  const featureCount = melBands + mfccCount;
+  const { windowFrames: frameCount, contextFrames, hopFrames } = tinyManifest;
   const block: FeatureBlock = {
     features: new Int16Array(hopFrames * featureCount).fill(Number.isNaN(value) ? noNumber : value * stepsPerValue),
     mask: new Float32Array(hopFrames).fill(1),

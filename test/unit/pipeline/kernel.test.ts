@@ -131,7 +131,7 @@ describe('normalisation in single precision', () => {
     let error = 0;
     for (let frame = 1; frame <= 30_000; frame += 1) {
       for (let i = 0; i < featureCount; i += 1) row[i] = prior.mean[i]! + (i % 9) + (0.5 + (i % 5)) * (random() + random() - 1);
-      normalizer.normalize(row.subarray(0, melBands), row.subarray(melBands), out, 5);
+      normalizer.normalize({ logMel: row.subarray(0, melBands), mfcc: row.subarray(melBands) }, out, 5);
       const keep = frame > 3000 ? 2999 / 3000 : 1;
       const n = Math.min(frame, 3000);
       row.forEach((value, i) => {

@@ -15,7 +15,7 @@ const prior = (memoryFrames = 10_000) => ({
 /** Feeds the same value to every feature and returns the normalised first band. */
 function feed(normalizer: Normalizer, value: number): number {
   const out = new Int16Array(featureCount);
-  normalizer.normalize(new Float32Array(64).fill(value), new Float32Array(40).fill(value), out);
+  normalizer.normalize({ logMel: new Float32Array(64).fill(value), mfcc: new Float32Array(40).fill(value) }, out);
   expect(out.every((z) => z === out[0])).toBe(true);
   return out[0]! / featureSteps;
 }

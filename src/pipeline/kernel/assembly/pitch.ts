@@ -1,0 +1,125 @@
+// The periodicity of frames, which `pitch.ts` documents: low-passed, at a quarter of the rate, correlated with itself at 64 lags.
+import { correlationsAt, energiesAt, lagBandsAt, lowPassAt, lowRateAt, pitchAt, productsAt, signalAt } from '../layout';
+import { sum1, sums4 } from '../../../assembly/vectors';
+
+const hopBytes: i32 = 640;
+/** Of the low rate: a frame's new samples, those before them that the longest lag needs, and the longest lag itself. */
+const newBytes: i32 = 160;
+const beforeBytes: i32 = 632;
+const longestBytes: i32 = 280;
+/** Of the shortest lag, 7 samples. */
+const shortestBytes: i32 = 28;
+const spanBytes: i32 = 512;
+const bands: i32 = 24;
+/** Samples of the signal at which the filter of a frame's first new sample begins. */
+const filterFrom: i32 = 4 * 177;
+
+/** Writes the pitch bands of `frames` frames, the first at the signal's beginning, a hop apart. */
+export function correlate(frames: i32): void {
+  for (let frame: i32 = 0; frame < frames; frame += 1) {
+    lowPass(signalAt + frame * hopBytes + filterFrom, lowRateAt + beforeBytes + frame * newBytes);
+    const from = lowRateAt + frame * newBytes;
+    products(from);
+    const own = energies(from);
+    correlations(own);
+    greatest(pitchAt + frame * 4 * bands);
+  }
+}
+
+/** Moves what the next frames need of `frames` frames to the beginning. */
+export function shiftLowRate(frames: i32): void {
+  memory.copy(lowRateAt, lowRateAt + frames * newBytes, beforeBytes);
+}
+
+/** Every fourth sample of the filtered signal, 40 in all; what is not a number, or beyond 8, is limited. */
+function lowPass(from: i32, to: i32): void {
+  for (let output: i32 = 0; output < newBytes; output += 16) {
+    let a = f32x4.splat(0);
+    let b = a;
+    let c = a;
+    let d = a;
+    const signal = from + 4 * output;
+    for (let tap: i32 = 0; tap < 256; tap += 16) {
+      const weight = v128.load(lowPassAt + tap);
+      a = f32x4.add(a, f32x4.mul(weight, v128.load(signal + tap)));
+      b = f32x4.add(b, f32x4.mul(weight, v128.load(signal + tap, 16)));
+      c = f32x4.add(c, f32x4.mul(weight, v128.load(signal + tap, 32)));
+      d = f32x4.add(d, f32x4.mul(weight, v128.load(signal + tap, 48)));
+    }
+    v128.store(to + output, f32x4.pmin(f32x4.splat(8), f32x4.pmax(f32x4.splat(-8), sums4(a, b, c, d))));
+  }
+}
+
+/** Of the newest 128 samples and those 7 to 70 before, four lags at a time. */
+function products(from: i32): void {
+  const newest = from + longestBytes;
+  for (let lag: i32 = 0; lag < 256; lag += 16) {
+    const other = newest - shortestBytes - lag;
+    let a = f32x4.splat(0);
+    let b = a;
+    let c = a;
+    let d = a;
+    for (let at: i32 = 0; at < spanBytes; at += 16) {
+      const own = v128.load(newest + at);
+      a = f32x4.add(a, f32x4.mul(own, v128.load(other + at)));
+      b = f32x4.add(b, f32x4.mul(own, v128.load(other + at - 4)));
+      c = f32x4.add(c, f32x4.mul(own, v128.load(other + at - 8)));
+      d = f32x4.add(d, f32x4.mul(own, v128.load(other + at - 12)));
+    }
+    v128.store(productsAt + lag, sums4(a, b, c, d));
+  }
+}
+
+/** Of the 128 samples 7 to 70 before the newest, each from the one before; of the newest ones it is what is returned. */
+function energies(from: i32): f32 {
+  const newest = from + longestBytes;
+  let at = newest - shortestBytes;
+  let energy = energyOf(at);
+  store<f32>(energiesAt, energy);
+  for (let lag: i32 = 4; lag < 256; lag += 4) {
+    at -= 4;
+    const comes = load<f32>(at);
+    const goes = load<f32>(at + spanBytes);
+    energy = max<f32>(0, energy + comes * comes - goes * goes);
+    store<f32>(energiesAt + lag, energy);
+  }
+  return energyOf(newest);
+}
+
+function energyOf(from: i32): f32 {
+  let sum = f32x4.splat(0);
+  for (let at: i32 = 0; at < spanBytes; at += 16) {
+    const own = v128.load(from + at);
+    sum = f32x4.add(sum, f32x4.mul(own, own));
+  }
+  return sum1(sum);
+}
+
+/** Products to correlations, and at the half lags between them by a polynomial of the third degree. */
+function correlations(own: f32): void {
+  for (let lag: i32 = 0; lag < 256; lag += 16) {
+    const energy = f32x4.add(f32x4.mul(f32x4.splat(own), v128.load(energiesAt + lag)), f32x4.splat(1e-8));
+    v128.store(productsAt + lag, f32x4.div(v128.load(productsAt + lag), f32x4.sqrt(energy)));
+  }
+  for (let lag: i32 = 0; lag < 256; lag += 16) {
+    const at = productsAt + lag;
+    const whole = v128.load(at, 4);
+    const near = f32x4.add(whole, v128.load(at, 8));
+    const far = f32x4.add(v128.load(at), v128.load(at, 12));
+    const half = f32x4.sub(f32x4.mul(f32x4.splat(0.5625), near), f32x4.mul(f32x4.splat(0.0625), far));
+    const to = correlationsAt + 2 * lag;
+    v128.store(to, v128.shuffle<f32>(whole, half, 0, 4, 1, 5));
+    v128.store(to, v128.shuffle<f32>(whole, half, 2, 6, 3, 7), 16);
+  }
+}
+
+/** The greatest correlation in each band of lags. */
+function greatest(to: i32): void {
+  for (let band: i32 = 0; band < 4 * bands; band += 4) {
+    let at: i32 = correlationsAt + load<u32>(lagBandsAt + 2 * band);
+    const end: i32 = correlationsAt + load<u32>(lagBandsAt + 2 * band, 4);
+    let most = load<f32>(at);
+    for (at += 4; at < end; at += 4) most = max<f32>(most, load<f32>(at));
+    store<f32>(to + band, most);
+  }
+}

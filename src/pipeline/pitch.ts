@@ -1,0 +1,47 @@
+// How periodic a frame is at which pitch: what the log-mel of 25 ms does not resolve in a low voice.
+
+/** Rate at which a frame is correlated with itself, Hz. */
+export const pitchRateHz = 4000;
+/** Bands of pitch, from high to low. */
+export const pitchBands = 24;
+/** Lags that are correlated, samples at {@link pitchRateHz}. */
+export const shortestLag = 7;
+export const longestLag = 70;
+/** Samples that are correlated: 32 ms. */
+export const correlatedSamples = 128;
+/** Added to the product of energies, so that what is hardly heard is not periodic. */
+export const energyProductFloor = 1e-8;
+/** New samples of a frame, and those before them that it needs. */
+export const lowRateHop = 40;
+export const lowRateBefore = correlatedSamples + longestLag - lowRateHop;
+
+const highestHz = 480;
+const bandsPerOctave = 8;
+const cutoffHz = 900;
+const tapCount = 64;
+
+/**
+ * The low-pass filter before every fourth sample is taken: a sinc of 900 Hz under a Hamming window, 64 taps that add up to 1.
+ */
+export function lowPassTaps(sampleRateHz: number): Float64Array {
+  const middle = (tapCount - 1) / 2;
+  const taps = Float64Array.from({ length: tapCount }, (_, i) => {
+    const x = (2 * cutoffHz * (i - middle)) / sampleRateHz;
+    const window = 0.54 - 0.46 * Math.cos((2 * Math.PI * i) / (tapCount - 1));
+    return (window * Math.sin(Math.PI * x)) / (Math.PI * x);
+  });
+  const sum = taps.reduce((all, tap) => all + tap, 0);
+  return taps.map((tap) => tap / sum);
+}
+
+/**
+ * Of each band the half lags from `first` to before `end`, counted from {@link shortestLag} + 1 in steps of half a sample: those of 480 Hz
+ * times 2 to the power of -band / 8, to those of the next band.
+ */
+export function lagBands(): { readonly first: number; readonly end: number }[] {
+  const halfLagFrom = (hz: number): number => Math.ceil(2 * (pitchRateHz / hz - shortestLag - 1) - 1e-9);
+  return Array.from({ length: pitchBands }, (_, band) => {
+    const edge = (at: number): number => halfLagFrom(highestHz * 2 ** (-at / bandsPerOctave));
+    return { first: edge(band), end: edge(band + 1) };
+  });
+}
