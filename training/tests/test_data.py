@@ -1,10 +1,13 @@
 """Speakers stay apart: what the loader, the folds and the split refuse, tried by breaking it."""
 
+import tempfile
 import unittest
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from undertone.data import Clips, assert_disjoint, folds_of, load, soft_targets, split_by_speaker, voices_of
+from undertone.data import Clips, assert_disjoint, cepstra_of, folds_of, load, soft_targets, split_by_speaker, voices_of
 
 
 def clips_of(speakers, copies=1):
@@ -79,6 +82,16 @@ class Targets(unittest.TestCase):
         targets = soft_targets(clips, 0.25)
         np.testing.assert_allclose(targets[0], [0, 0, 0.75 + 0.25 / 4, 0, 0.25 * 3 / 4, 0], atol=1e-6)
         np.testing.assert_allclose(targets[1], [0, 0, 0, 0, 1, 0], atol=1e-6)
+
+
+class Layout(unittest.TestCase):
+    def test_says_how_many_cepstra_there_are_and_keeps_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(cepstra_of(folder), 40)
+            (Path(folder) / "features.json").write_text('{"melBands":64,"mfccCount":16,"pitchBands":24}')
+            self.assertEqual(cepstra_of(folder), 16)
+        clips = replace(clips_of(["1", "2"]), cepstra=16)
+        self.assertEqual(clips.where(clips.speakers == "1").cepstra, 16)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,28 @@ def voice(rng):
     return np.convolve(rng.standard_normal(SAMPLES), np.exp(-np.arange(60) / 8), "same") * loudness
 
 
+def pitch(samples):
+    """The 24 pitch bands of src/pipeline/pitch.ts, frame by frame of `log_mel`, without its interpolation and floor."""
+    taps = np.hamming(64) * np.sinc(2 * 900 / 16000 * (np.arange(64) - 31.5))
+    low = np.convolve(samples, taps / taps.sum())[: len(samples)][::4]
+    ends = np.arange(0, len(samples) - 400, 160) // 4 + 100
+    span = np.pad(low, (198, 0))[ends[:, None] + np.arange(198)]
+    own, lags = span[:, 70:], np.arange(8, 69)
+    other = np.stack([span[:, 70 - lag : 198 - lag] for lag in lags], 1)
+    correlation = (own[:, None] * other).sum(2) / np.sqrt((own**2).sum(1)[:, None] * (other**2).sum(2) + 1e-8)
+    edges = 4000 / 480 * 2 ** (np.arange(25) / 8)
+    bands = [np.flatnonzero((lags >= np.floor(low)) & (lags < np.ceil(high))) for low, high in zip(edges[:-1], edges[1:])]
+    return torch.from_numpy(np.stack([correlation[:, band].max(1) for band in bands], 1).astype(np.float32))
+
+
+def hum(rng):
+    """Pulses of 100 to 140 Hz, 20 dB up and down as `voice`, and a breath beside them."""
+    loudness = 10 ** (0.5 * np.sin(np.arange(SAMPLES) / 1500) - 0.5)
+    phase = np.cumsum(120 + 20 * np.sin(np.arange(SAMPLES) / 9000)) / 16000
+    pulses = np.diff(np.floor(phase), prepend=0)
+    return np.convolve(pulses, np.exp(-np.arange(60) / 8), "same") * loudness + 0.01 * rng.standard_normal(SAMPLES)
+
+
 def white(ratios_db, speech, spectra=noise.spectra):
     """Of the noises that may be drawn the one without colour and bumps."""
     with mock.patch.object(torch, "rand", torch.zeros), mock.patch.object(torch, "randn", torch.zeros):
@@ -100,6 +122,54 @@ class Noise(unittest.TestCase):
         none = [torch.zeros_like(v) for v in self.before]
         after = noise.add(self.centred, self.heard, none, self.mean, [10.0])[2]
         self.assertTrue(all(torch.equal(a, b) for a, b in zip(after, none)))
+
+
+class NoiseBesidePitch(unittest.TestCase):
+    """Features of 64 bands, 16 cepstra and 24 pitch bands."""
+
+    def setUp(self):
+        torch.manual_seed(2)
+        rng = np.random.default_rng(2)
+        clean = hum(rng)
+        self.noisy = clean + rng.standard_normal(SAMPLES) * np.sqrt(np.mean(clean**2) / 10)
+        self.clean = self.features(clean)[None]
+        self.mean = (self.clean[0].mean(0) + torch.randn(104)).numpy()
+        self.heard = torch.ones(1, self.clean.shape[1])
+        self.centred = self.clean - torch.from_numpy(self.mean)
+        self.before = torch.full((1, 1), float(self.clean.shape[1])), self.centred.sum(1), (self.centred * self.centred).sum(1)
+
+    @staticmethod
+    def features(samples):
+        mel = log_mel(samples)
+        return torch.cat([mel, mel @ augment.DCT[:, :16], pitch(samples)], 1)
+
+    def test_shrinks_it_as_noise_in_the_samples_does(self):
+        with mock.patch.object(noise, "spectra", white):
+            x, _, (count, total, square) = noise.add(self.centred, self.heard, self.before, self.mean, [10.0], 16)
+        real, ours = self.features(self.noisy)[:, 80:], x[0, :, 80:] + torch.from_numpy(self.mean)[80:]
+        clean = self.clean[0, :, 80:]
+
+        def smooth(values):
+            return values.unfold(0, 10, 5).mean(2)
+
+        # Over a tenth of a second, for the noise is another one.
+        error, without = (smooth(ours) - smooth(real)).square().mean().sqrt(), (smooth(clean) - smooth(real)).square().mean().sqrt()
+        self.assertLess(float(error), 0.09)
+        self.assertLess(float(error), 0.6 * float(without))
+        mean = total[0] / count[0]
+        deviation = (square[0] / count[0] - mean * mean).sqrt()[80:]
+        self.assertLess(float((mean[80:] + torch.from_numpy(self.mean)[80:] - real.mean(0)).abs().mean()), 0.05)
+        self.assertLess(float((deviation - real.std(0)).abs().mean()), 0.06)
+
+    def test_leaves_pitch_alone_where_there_is_no_noise_and_in_other_vocal_tracts(self):
+        x, _, before = noise.add(self.centred, self.heard, self.before, self.mean, [np.inf], 16)
+        self.assertTrue(torch.equal(x, self.centred))
+        warped, after = augment.warp(self.centred, before, self.mean, [1.1], 16)
+        self.assertTrue(torch.equal(warped[..., 80:], self.centred[..., 80:]))
+        self.assertTrue(torch.equal(after[1][:, 80:], before[1][:, 80:]))
+        self.assertFalse(torch.equal(warped[..., 64:80], self.centred[..., 64:80]))
+        self.assertTrue((augment.channel(3, 16)[:, 80:] == 0).all())
+        self.assertTrue((augment.channel(3, 16)[:, 64:80] != 0).all())
 
 
 if __name__ == "__main__":
