@@ -119,7 +119,7 @@ def assert_knows_no_others(folder, train, option):
 
 
 def assert_hears_alike(folder, train, option):
-    """A model that hears pitch bands says nothing of cepstra that stand in their place, nor the other way round."""
+    """A model that hears the pitch says nothing of cepstra that stand in its place, nor the other way round."""
     manifest = Path(folder) / "manifest.json"
     known = json.loads(manifest.read_text())["mfccCount"] if manifest.exists() else torch.load(Path(folder) / "final.pt").get("cepstra", CEPSTRA)
     if known != train.cepstra:

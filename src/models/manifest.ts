@@ -20,7 +20,7 @@ export interface LoadedModel {
 }
 
 const melBands = 64;
-/** Features of a frame: log-mel bands, and 40 cepstra or 16 and 24 pitch bands. */
+/** Features of a frame: log-mel bands, and 40 cepstra or 13 and 27 numbers of the pitch. */
 export const featureCount = 104;
 
 const format = 'undertone-model/2';
@@ -54,8 +54,8 @@ const manifestSchema = z
     sampleRateHz: z.literal(16_000),
     hopSamples: z.literal(160),
     melBands: z.literal(melBands),
-    mfccCount: z.literal([16, 40]),
-    pitchBands: z.literal([0, 24]).default(0),
+    mfccCount: z.literal([13, 40]),
+    pitchCount: z.literal([0, 27]).default(0),
     windowFrames: z.int().min(1).max(3000),
     contextFrames: z.int().min(0).max(3000),
     hopFrames: z.int().min(1),
@@ -81,10 +81,10 @@ const manifestSchema = z
     license: text,
   })
   .superRefine((manifest, context) => {
-    const { mfccCount, pitchBands } = manifest;
-    if (melBands + mfccCount + pitchBands !== featureCount) {
+    const { mfccCount, pitchCount } = manifest;
+    if (melBands + mfccCount + pitchCount !== featureCount) {
       const message = `expected ${String(featureCount - melBands - mfccCount)} with mfccCount = ${String(mfccCount)}`;
-      context.addIssue({ code: 'custom', path: ['pitchBands'], input: pitchBands, message });
+      context.addIssue({ code: 'custom', path: ['pitchCount'], input: pitchCount, message });
     }
     for (const key of ['hopFrames', 'minSpeechFrames'] as const) {
       const input = manifest[key];
@@ -122,13 +122,13 @@ export async function loadManifest(dir: string): Promise<LoadedModel> {
 
 /** The numbers of the manifest that fix the front end. */
 export function frontEndSpec(manifest: ModelManifest): FrontEndSpec {
-  const { windowFrames, contextFrames, hopFrames, minSpeechFrames, pitchBands, normalization } = manifest;
+  const { windowFrames, contextFrames, hopFrames, minSpeechFrames, pitchCount, normalization } = manifest;
   return {
     windowFrames,
     contextFrames,
     hopFrames,
     minSpeechFrames,
-    pitch: pitchBands > 0,
+    pitch: pitchCount > 0,
     prior: { ...normalization, mean: Float32Array.from(normalization.mean), std: Float32Array.from(normalization.std) },
   };
 }

@@ -21,10 +21,10 @@ export interface ModelManifest {
   readonly sampleRateHz: 16000;
   readonly hopSamples: 160;
   readonly melBands: 64;
-  /** The first cepstra of a frame; 16 where pitch bands follow. */
-  readonly mfccCount: 16 | 40;
+  /** The first cepstra of a frame; 13 where its pitch follows. */
+  readonly mfccCount: 13 | 40;
   /** @default 0 */
-  readonly pitchBands: 0 | 24;
+  readonly pitchCount: 0 | 27;
   readonly windowFrames: number;
   /** Frames before a window that can change what the trunk makes of it; a multiple of `strideFrames`. */
   readonly contextFrames: number;

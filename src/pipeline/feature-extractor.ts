@@ -1,7 +1,7 @@
 // PCM chunks to log-mel and MFCC frames, incrementally: any chunking of the audio gives the same frames.
 import type { Emit, Processor } from '../processor.ts';
 import { frameSamples, frontEndKernel, hopSamples, mostFrames } from './kernel/kernel.ts';
-import { lowRateBefore, pitchBands } from './pitch.ts';
+import { initialPitchState, lowRateBefore, pitchCount, pitchStateCount } from './pitch.ts';
 import type { FeatureFrame, PcmChunk } from './types.ts';
 
 export { frameSamples, hopSamples };
@@ -15,13 +15,12 @@ export const energyFloor = 1e-7;
  */
 export type RawFrame = Omit<FeatureFrame, 'speech'>;
 
-const noPitch = new Float32Array(pitchBands);
-/** Samples before a frame that its pitch bands are made of. */
-const pitchReach = 455;
+/** Samples before a frame that its pitch is made of, and two hops: behind so much digital silence nothing of it changes. */
+const pitchReach = 455 + 2 * hopSamples;
 
 /** Options of a {@link FeatureExtractor}. */
 export interface FeatureExtractorOptions {
-  /** Whether frames have pitch bands. @default false */
+  /** Whether frames have pitch. @default false */
   readonly pitch?: boolean;
 }
 
@@ -31,12 +30,17 @@ export interface FeatureExtractorOptions {
  * natural logarithm taken above a floor of 1e-7; the 40 MFCC are that vector's orthonormal DCT-II. All of it in single
  * precision, by the thread's kernel. A band that is not a number, because a sample is none, counts as empty.
  *
- * Where they are asked for, 24 pitch bands say how periodic the last 32 ms of the frame are, from 480 down to 60 Hz in eighths of an octave: the
+ * Where it is asked for, the last 32 ms of the frame say its pitch. 24 bands of 27 numbers say how periodic they are, from 480 down to 60 Hz in eighths of an octave: the
  * greatest normalised cross-correlation (D. Talkin's RAPT, 1995) at lags of the band,
  *
  *     r(t) = sum x[n] x[n - t] / sqrt(sum x[n]^2 sum x[n - t]^2 + 1e-8)
  *
- * over 128 samples of the signal below 900 Hz at 4 kHz, and by interpolation at half lags. They reach back 49.5 ms.
+ * over 128 samples of the signal below 900 Hz at 4 kHz, and by interpolation at half lags. They reach back 49.5 ms. The three numbers before the bands:
+ *
+ * - the pitch in octaves from 150 Hz: the greatest peak of r, less 0.03 for each octave of lag, where it is above 0.5, with the median of it and the two
+ *   frames before; else what it was last, and 0 before anything was voiced;
+ * - r at that peak, at least 0;
+ * - five times how far the first number rose within two frames; 0 where it jumped by more than 0.4.
  *
  * A frame counts as concealed if any sample of its last hop is.
  *
@@ -46,8 +50,8 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   readonly #kernel = frontEndKernel();
   /** The samples since the beginning of the next frame: fewer than a frame. */
   readonly #pending = new Float32Array(frameSamples);
-  /** The last samples at the low rate that the next frame's pitch needs; null where no pitch is wanted. */
-  readonly #lowRate: Float32Array | null;
+  /** What the next frame's pitch needs of those before; null where no pitch is wanted. */
+  readonly #pitch: Float32Array | null;
   #filled = 0;
   #nextSample = 0;
   #nextIndex = 0;
@@ -57,7 +61,8 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   #soundEnd = 0;
 
   constructor({ pitch = false }: FeatureExtractorOptions = {}) {
-    this.#lowRate = pitch ? new Float32Array(lowRateBefore) : null;
+    this.#pitch = pitch ? new Float32Array(pitchStateCount + lowRateBefore) : null;
+    this.#pitch?.set(initialPitchState);
   }
 
   process(chunk: PcmChunk, emit: Emit<RawFrame>): void {
@@ -98,17 +103,16 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
     const firstEnd = this.#nextSample - this.#filled + frameSamples;
     const frames = filled < frameSamples ? 0 : Math.floor((filled - frameSamples) / hopSamples) + 1;
     // An hour of silence, which a caller who was muted leaves behind, comes in one go and must not hold up all others.
-    const reach = this.#lowRate === null ? 0 : pitchReach;
+    const reach = this.#pitch === null ? 0 : pitchReach;
     const allSilent = this.#soundEnd <= firstEnd - frameSamples - reach;
     if (allSilent) {
       this.#pending.fill(0);
-      this.#lowRate?.fill(0);
     } else {
       signal.set(this.#pending);
       signal.set(samples, this.#filled);
       if (frames > 0) {
         functions.analyse(frames);
-        if (this.#lowRate !== null) this.#correlate(frames, this.#lowRate);
+        if (this.#pitch !== null) this.#correlate(frames, this.#pitch);
         functions.shift(frames * hopSamples, filled);
       }
       this.#pending.set(pending);
@@ -124,16 +128,23 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
       const lastHopStart = firstEnd + (i - 1) * hopSamples;
       const { logMel, mfcc } = row;
       const raw = { index: firstIndex + i, logMel, mfcc, concealed: concealed || concealedBefore > lastHopStart, arrivalMs };
-      const pitch = this.#lowRate === null ? undefined : allSilent ? noPitch : pitchRows[i];
+      const pitch = this.#pitch === null ? undefined : allSilent ? this.#silentPitch(this.#pitch) : pitchRows[i];
       emit(pitch === undefined ? raw : { ...raw, pitch });
     }
   }
 
   #correlate(frames: number, own: Float32Array): void {
-    const { functions, lowRate } = this.#kernel;
-    lowRate.set(own);
+    const { functions, pitchMemory } = this.#kernel;
+    pitchMemory.set(own);
     functions.correlate(frames);
     functions.shiftLowRate(frames);
-    own.set(lowRate);
+    own.set(pitchMemory);
+  }
+
+  /** What was last voiced stays, nothing else is. */
+  #silentPitch(own: Float32Array): Float32Array {
+    const row = new Float32Array(pitchCount);
+    row[0] = own[0] ?? 0;
+    return row;
   }
 }

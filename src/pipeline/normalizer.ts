@@ -34,7 +34,7 @@ export class Normalizer {
     return this.#frames;
   }
 
-  /** Takes in a speech frame, in whose row pitch bands stand for the last cepstra where there are any, and writes its normalised features, 104 of them in {@link featureSteps} of a deviation, to `out` from `offset` on. */
+  /** Takes in a speech frame, in whose row the pitch stands for the last cepstra where there is one, and writes its normalised features, 104 of them in {@link featureSteps} of a deviation, to `out` from `offset` on. */
   normalize({ logMel, mfcc, pitch }: FrameFeatures, out: Int16Array, offset = 0): void {
     const { functions, rawLogMel, rawMfcc, rawPitch, statistics, steps } = this.#kernel;
     const prior = this.#prior;

@@ -4,6 +4,12 @@
 export const pitchRateHz = 4000;
 /** Bands of pitch, from high to low. */
 export const pitchBands = 24;
+/** Numbers that say a frame's pitch: pitch, voicing, glide, then the bands. */
+export const pitchCount = 3 + pitchBands;
+/** Numbers that a caller keeps between two frames, before the low rate's samples. */
+export const pitchStateCount = 8;
+/** Those of a caller who was never voiced. */
+export const initialPitchState: readonly number[] = [0, 0, -10, -10, 0, 0, 0, 0];
 /** Lags that are correlated, samples at {@link pitchRateHz}. */
 export const shortestLag = 7;
 export const longestLag = 70;
@@ -19,6 +25,8 @@ const highestHz = 480;
 const bandsPerOctave = 8;
 const cutoffHz = 900;
 const tapCount = 64;
+/** What an octave longer a period must be worth in correlation, lest that of half the pitch be taken. */
+const octaveCost = 0.03;
 
 /**
  * The low-pass filter before every fourth sample is taken: a sinc of 900 Hz under a Hamming window, 64 taps that add up to 1.
@@ -32,6 +40,12 @@ export function lowPassTaps(sampleRateHz: number): Float64Array {
   });
   const sum = taps.reduce((all, tap) => all + tap, 0);
   return taps.map((tap) => tap / sum);
+}
+
+/** What each half lag costs as a period, from {@link shortestLag} + 1 on in steps of half a sample. */
+export function lagCosts(): number[] {
+  const shortest = shortestLag + 1;
+  return Array.from({ length: 2 * (longestLag - 2 - shortestLag) }, (_, i) => octaveCost * Math.log2((shortest + i / 2) / shortest));
 }
 
 /**

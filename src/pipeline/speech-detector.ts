@@ -2,7 +2,7 @@
 import type { Emit, Processor } from '../processor.ts';
 import type { RawFrame } from './feature-extractor.ts';
 import { melBands, mfccCount } from './mel.ts';
-import { pitchBands } from './pitch.ts';
+import { pitchCount } from './pitch.ts';
 import type { FeatureFrame } from './types.ts';
 import { UtteranceEdges } from './utterance-edges.ts';
 import { shippedVoiceNetwork } from './voice-model.ts';
@@ -100,7 +100,7 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     slot.index = input.index;
     slot.logMel.set(input.logMel);
     slot.mfcc.set(input.mfcc);
-    if (input.pitch !== undefined) (slot.pitch ??= new Float32Array(pitchBands)).set(input.pitch);
+    if (input.pitch !== undefined) (slot.pitch ??= new Float32Array(pitchCount)).set(input.pitch);
     slot.concealed = input.concealed;
     slot.arrivalMs = input.arrivalMs;
     slot.probability = 0;

@@ -59,7 +59,7 @@ export interface FeatureFrame {
   readonly logMel: Float32Array;
   /** 40 cepstral coefficients of `logMel`. */
   readonly mfcc: Float32Array;
-  /** How periodic it is, in 24 bands of pitch from 480 down to 60 Hz, -1 to 1; where the model takes that. */
+  /** 27 numbers: pitch in octaves from 150 Hz, how voiced, glide, and how periodic in 24 bands from 480 down to 60 Hz; where the model takes them. */
   readonly pitch?: Float32Array;
   /** Whether the voice-activity detector heard speech in it. */
   readonly speech: boolean;
@@ -169,7 +169,7 @@ export interface MediaLevels {
   playoutDelayMs: number;
 }
 
-/** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra, or 16 of them and the 24 pitch bands. */
+/** Where the running normalisation of a caller starts from; the 64 log-mel bands first, then the 40 cepstra, or 13 of them and the 27 numbers of the pitch. */
 export interface NormalizationPrior {
   readonly mean: Float32Array;
   readonly std: Float32Array;
@@ -189,7 +189,7 @@ export interface FrontEndSpec {
   readonly hopFrames: number;
   /** Least number of heard speech frames in a window that is scored. */
   readonly minSpeechFrames: number;
-  /** Whether pitch bands stand in place of the last cepstra. @default false */
+  /** Whether the pitch stands in place of the last 27 cepstra. @default false */
   readonly pitch?: boolean;
   readonly prior: NormalizationPrior;
 }

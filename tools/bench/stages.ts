@@ -111,6 +111,7 @@ function stageVariants(inputs: Inputs, frontEnd: FrontEndSpec, decoder: AudioDec
     { name: 'jitter buffer', units: raw.length, run: feed(() => new JitterBuffer({ codec: callersCodec }), packets, count) },
     { name: 'Opus decoder', units: raw.length, run: feed(() => new Decoder({ decoder }), items, count) },
     { name: 'log-mel + MFCC', units: frames.length, run: feed(() => new FeatureExtractor(), chunks, count) },
+    { name: 'the same with pitch', units: frames.length, run: feed(() => new FeatureExtractor({ pitch: true }), chunks, count) },
     {
       name: 'log-mel + MFCC, as in a textbook',
       units: plainFrames,

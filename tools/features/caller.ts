@@ -27,7 +27,7 @@ export interface CallerJob {
 export interface CallerContext {
   readonly data: string;
   readonly seed: number;
-  /** Whether pitch bands stand in place of the last cepstra. */
+  /** Whether the pitch stands in place of the last cepstra. */
   readonly pitch: boolean;
   readonly rooms: readonly Room[];
   /** Kinds of recorded noise. */

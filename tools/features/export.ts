@@ -2,7 +2,7 @@
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { featureCount, melBands, mfccCount } from '../../src/pipeline/mel.ts';
-import { pitchBands } from '../../src/pipeline/pitch.ts';
+import { pitchCount } from '../../src/pipeline/pitch.ts';
 import { labels, readCorpus, type CorpusClip } from '../corpus/corpus.ts';
 import type { CallerContext, CallerJob } from './caller.ts';
 import { dealCallers } from './jobs.ts';
@@ -29,7 +29,7 @@ export async function exportFeatures(options: FeaturesOptions, say: (text: strin
   const context = await readContext(options, say);
   const callers = dealCallers(clips, options);
   await mkdir(options.out, { recursive: true });
-  const columns = options.pitch ? { melBands, mfccCount: mfccCount - pitchBands, pitchBands } : { melBands, mfccCount, pitchBands: 0 };
+  const columns = options.pitch ? { melBands, mfccCount: mfccCount - pitchCount, pitchCount } : { melBands, mfccCount, pitchCount: 0 };
   await writeFile(join(options.out, 'features.json'), `${JSON.stringify(columns)}\n`);
   await using features = await NpyWriter.create(join(options.out, 'features.npy'), '<f4', featureCount);
   await using speech = await NpyWriter.create(join(options.out, 'speech.npy'), '|u1', 1);

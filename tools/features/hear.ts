@@ -1,7 +1,7 @@
 // Takes a caller's sound through the extractor and the speech detector, and cuts the frames of each clip out.
 import { FeatureExtractor, frameSamples, hopSamples } from '../../src/pipeline/feature-extractor.ts';
 import { featureCount } from '../../src/pipeline/mel.ts';
-import { pitchBands } from '../../src/pipeline/pitch.ts';
+import { pitchCount } from '../../src/pipeline/pitch.ts';
 import { SpeechDetector, type DetectedSpeech } from '../../src/pipeline/speech-detector.ts';
 import type { FeatureFrame, PcmChunk } from '../../src/pipeline/types.ts';
 
@@ -13,7 +13,7 @@ export interface Span {
 
 /** Frames of one clip. */
 export interface ClipFrames {
-  /** `[frames][104]` row-major: log-mel, then MFCC, or with pitch the first 16 of them and the pitch bands; not normalised. */
+  /** `[frames][104]` row-major: log-mel, then MFCC, or with pitch the first 13 of them and the pitch; not normalised. */
   readonly frames: Float32Array;
   /** `[frames]`: {@link speechFlags}. */
   readonly flags: Uint8Array;
@@ -36,7 +36,7 @@ export class Ear {
 
   /**
    * @param spans of the clips, in order of time; the frames that lie wholly within one are kept
-   * @param pitch whether pitch bands stand in place of the last cepstra
+   * @param pitch whether the pitch stands in place of the last cepstra
    */
   constructor(spans: readonly Span[], pitch: boolean) {
     this.#extractor = new FeatureExtractor({ pitch });
@@ -73,6 +73,6 @@ function put({ frames, flags, firstFrame }: Cut, { index, logMel, mfcc, pitch, s
   const row = index - firstFrame;
   frames.set(logMel, row * featureCount);
   frames.set(mfcc, row * featureCount + logMel.length);
-  if (pitch !== undefined) frames.set(pitch, (row + 1) * featureCount - pitchBands);
+  if (pitch !== undefined) frames.set(pitch, (row + 1) * featureCount - pitchCount);
   flags[row] = !speech ? speechFlags.none : concealed ? speechFlags.concealed : speechFlags.heard;
 }

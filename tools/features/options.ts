@@ -12,7 +12,7 @@ export interface FeaturesOptions extends JobOptions {
   readonly noise: string | null;
   readonly rooms: string | null;
   readonly workers: number;
-  /** Whether pitch bands stand in place of the last cepstra. */
+  /** Whether the pitch stands in place of the last cepstra. */
   readonly pitch: boolean;
   /** Most clips, `Infinity` for all. */
   readonly limit: number;
@@ -31,7 +31,7 @@ const usage = `Usage: npm run features -- --data DIR --out DIR [--corpus NAME] [
   --rooms DIR    impulse responses, WAV or FLAC
   --seed S       the same seed and data give the same files (default 1)
   --independent  each clip is a new caller (otherwise each speaker is one, clip after clip)
-  --pitch        24 bands of pitch in place of the last 24 of 40 cepstra
+  --pitch        27 numbers of the pitch in place of the last 27 of 40 cepstra
   --limit N      only the first N clips, to try it out
   --workers N    threads (default: one less than the cores)`;
 

@@ -32,7 +32,7 @@ def voice(rng):
 
 
 def pitch(samples):
-    """The 24 pitch bands of src/pipeline/pitch.ts, frame by frame of `log_mel`, without its interpolation and floor."""
+    """The pitch of src/pipeline/feature-extractor.ts, frame by frame of `log_mel`, but for its interpolation, its memory and its glide."""
     taps = np.hamming(64) * np.sinc(2 * 900 / 16000 * (np.arange(64) - 31.5))
     low = np.convolve(samples, taps / taps.sum())[: len(samples)][::4]
     ends = np.arange(0, len(samples) - 400, 160) // 4 + 100
@@ -42,7 +42,9 @@ def pitch(samples):
     correlation = (own[:, None] * other).sum(2) / np.sqrt((own**2).sum(1)[:, None] * (other**2).sum(2) + 1e-8)
     edges = 4000 / 480 * 2 ** (np.arange(25) / 8)
     bands = [np.flatnonzero((lags >= np.floor(low)) & (lags < np.ceil(high))) for low, high in zip(edges[:-1], edges[1:])]
-    return torch.from_numpy(np.stack([correlation[:, band].max(1) for band in bands], 1).astype(np.float32))
+    best = correlation.argmax(1)
+    track = np.stack([np.log2(4000 / lags[best] / 150), correlation.max(1), np.zeros(len(best))])
+    return torch.from_numpy(np.concatenate([track, [correlation[:, band].max(1) for band in bands]]).T.astype(np.float32))
 
 
 def hum(rng):
@@ -125,7 +127,7 @@ class Noise(unittest.TestCase):
 
 
 class NoiseBesidePitch(unittest.TestCase):
-    """Features of 64 bands, 16 cepstra and 24 pitch bands."""
+    """Features of 64 bands, 13 cepstra and 27 of the pitch."""
 
     def setUp(self):
         torch.manual_seed(2)
@@ -141,13 +143,14 @@ class NoiseBesidePitch(unittest.TestCase):
     @staticmethod
     def features(samples):
         mel = log_mel(samples)
-        return torch.cat([mel, mel @ augment.DCT[:, :16], pitch(samples)], 1)
+        return torch.cat([mel, mel @ augment.DCT[:, :13], pitch(samples)], 1)
 
     def test_shrinks_it_as_noise_in_the_samples_does(self):
         with mock.patch.object(noise, "spectra", white):
-            x, _, (count, total, square) = noise.add(self.centred, self.heard, self.before, self.mean, [10.0], 16)
-        real, ours = self.features(self.noisy)[:, 80:], x[0, :, 80:] + torch.from_numpy(self.mean)[80:]
-        clean = self.clean[0, :, 80:]
+            x, _, (count, total, square) = noise.add(self.centred, self.heard, self.before, self.mean, [10.0], 13)
+        columns = [78, *range(80, 104)]
+        real, ours = self.features(self.noisy)[:, columns], (x[0] + torch.from_numpy(self.mean))[:, columns]
+        clean = self.clean[0][:, columns]
 
         def smooth(values):
             return values.unfold(0, 10, 5).mean(2)
@@ -157,19 +160,32 @@ class NoiseBesidePitch(unittest.TestCase):
         self.assertLess(float(error), 0.09)
         self.assertLess(float(error), 0.6 * float(without))
         mean = total[0] / count[0]
-        deviation = (square[0] / count[0] - mean * mean).sqrt()[80:]
-        self.assertLess(float((mean[80:] + torch.from_numpy(self.mean)[80:] - real.mean(0)).abs().mean()), 0.05)
+        deviation = (square[0] / count[0] - mean * mean).sqrt()[columns]
+        self.assertLess(float(((mean + torch.from_numpy(self.mean))[columns] - real.mean(0)).abs().mean()), 0.05)
         self.assertLess(float((deviation - real.std(0)).abs().mean()), 0.06)
 
+    def test_holds_the_pitch_where_noise_drowns_the_voice(self):
+        with mock.patch.object(noise, "spectra", white):
+            x, _, _ = noise.add(self.centred, self.heard, self.before, self.mean, [0.0], 13)
+        pitch, voicing, glide = ((x[0] + torch.from_numpy(self.mean))[:, at] for at in (77, 78, 79))
+        clean = self.clean[0, :, 77]
+        voiced = voicing > 0.5
+        self.assertTrue(0.1 < float(voiced.float().mean()) < 0.9)
+        self.assertTrue(torch.allclose(pitch[voiced], clean[voiced], atol=1e-5))
+        lost = ~voiced[1:]
+        self.assertTrue(torch.allclose(pitch[1:][lost], pitch[:-1][lost], atol=1e-5))
+        rise = pitch[2:] - pitch[:-2]
+        self.assertTrue(torch.allclose(glide[2:], 5 * rise * (rise.abs() <= 0.4), atol=1e-4))
+
     def test_leaves_pitch_alone_where_there_is_no_noise_and_in_other_vocal_tracts(self):
-        x, _, before = noise.add(self.centred, self.heard, self.before, self.mean, [np.inf], 16)
+        x, _, before = noise.add(self.centred, self.heard, self.before, self.mean, [np.inf], 13)
         self.assertTrue(torch.equal(x, self.centred))
-        warped, after = augment.warp(self.centred, before, self.mean, [1.1], 16)
-        self.assertTrue(torch.equal(warped[..., 80:], self.centred[..., 80:]))
-        self.assertTrue(torch.equal(after[1][:, 80:], before[1][:, 80:]))
-        self.assertFalse(torch.equal(warped[..., 64:80], self.centred[..., 64:80]))
-        self.assertTrue((augment.channel(3, 16)[:, 80:] == 0).all())
-        self.assertTrue((augment.channel(3, 16)[:, 64:80] != 0).all())
+        warped, after = augment.warp(self.centred, before, self.mean, [1.1], 13)
+        self.assertTrue(torch.equal(warped[..., 77:], self.centred[..., 77:]))
+        self.assertTrue(torch.equal(after[1][:, 77:], before[1][:, 77:]))
+        self.assertFalse(torch.equal(warped[..., 64:77], self.centred[..., 64:77]))
+        self.assertTrue((augment.channel(3, 13)[:, 77:] == 0).all())
+        self.assertTrue((augment.channel(3, 13)[:, 64:77] != 0).all())
 
 
 if __name__ == "__main__":

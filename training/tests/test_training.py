@@ -18,7 +18,7 @@ import torch
 from train import initial_of, taught_by
 from undertone.data import load, split_by_speaker
 from undertone import augment
-from undertone.exporting import context_of, settled, write_graphs
+from undertone.exporting import context_of, settled, write_graphs, write_manifest
 from undertone.serving import StreamingTrunk
 from undertone.report import Calibration, calibrated, figures, pooled
 from undertone.score import score
@@ -250,6 +250,25 @@ class Training(unittest.TestCase):
         (folder / "speakers.json").write_text(json.dumps({"train": sorted(set(self.clips.speakers))}))
         with self.assertRaisesRegex(SystemExit, "--teacher to know this run's training speakers alone"):
             taught_by([folder], self.train)
+
+    def test_trains_on_pitch_with_all_that_is_done_to_features_and_says_so_in_the_manifest(self):
+        features = self.folder / "pitched"
+        command = ["node", "tools/features/main.ts", "--data", "assets/demo", "--out", str(features), "--pitch", "--limit", "12"]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        clips = load(features)
+        self.assertEqual(clips.cepstra, 13)
+        plain = load(self.folder / "features")
+        self.assertTrue(np.array_equal(clips.features[0][:, :77], plain.features[plain.paths.index(clips.paths[0])][:, :77]))
+        recipe = replace(SMALL, epochs=1, channel_share=1.0, noise_share=0.5, warp_share=0.5, loss_share=0.2, jitter=0.4)
+        trainer = Trainer(recipe, clips, self.folder / "pitched-run")
+        self.assertTrue(np.isfinite(trainer.run(report=lambda line: None)["loss"]))
+        (self.folder / "pitched-run" / "speakers.json").write_text(json.dumps({"train": sorted(set(clips.speakers))}))
+        for loader, option in ((initial_of, "--initial"), (lambda folder, train: taught_by([folder], train), "--teacher")):
+            with self.assertRaisesRegex(SystemExit, f"{option} to hear 40 cepstra, as --data has, but .* hears 13"):
+                loader(self.folder / "pitched-run", self.clips)
+        write_manifest(trainer.averaged, {}, trainer.mean, trainer.std, clips.cepstra, Calibration(1.0, 1.0, np.zeros(6)), "0", "", self.folder / "pitched-run")
+        manifest = json.loads((self.folder / "pitched-run" / "manifest.json").read_text())
+        self.assertEqual((manifest["mfccCount"], manifest["pitchCount"]), (13, 27))
 
     def test_refuses_test_speakers_in_training(self):
         with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):

@@ -21,7 +21,7 @@ DCT = cosine_transform()
 
 
 def moved(mel, cepstra=CEPSTRA):
-    """What bands that move by `mel` `[..., 64]` do to all features `[..., 104]`: the cepstra move with them, and pitch bands stay."""
+    """What bands that move by `mel` `[..., 64]` do to all features `[..., 104]`: the cepstra move with them, and the pitch stays."""
     return torch.cat([mel, mel @ DCT[:, :cepstra], mel.new_zeros(*mel.shape[:-1], FEATURES - MEL_BANDS - cepstra)], -1)
 
 
@@ -55,7 +55,7 @@ def warp(x, before, mean, factors, cepstra=CEPSTRA):
     """Centred features `[B, T, 104]` and a caller's earlier moments, had the caller another vocal tract (see `warps`).
 
     The cepstrum follows from the log-mel. Of the moments the variances are interpolated as the bands are, and those of the
-    cepstrum stay: what normalises the features, not quite what would be measured. Where a factor is 1 all stays; so do pitch bands.
+    cepstrum stay: what normalises the features, not quite what would be measured. Where a factor is 1 all stays; so does the pitch.
     """
     matrix, mean = warps(factors), torch.from_numpy(mean)
     same = torch.from_numpy(np.asarray(factors) == 1)[:, None]

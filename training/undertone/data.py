@@ -34,7 +34,7 @@ class Clips:
     voices: list
     features: list
     heard: list
-    # How many of a frame's features after the log-mel are cepstra; what follows them are pitch bands.
+    # How many of a frame's features after the log-mel are cepstra; what follows them is the pitch.
     cepstra: int = CEPSTRA
 
     def __len__(self):

@@ -117,7 +117,7 @@ def write_parity(model, clips, mean, std, out):
 def write_manifest(model, files, mean, std, cepstra, calibration, version, trained_on, out):
     manifest = {
         "format": "undertone-model/2", "name": "emonet", "version": version, **({"network": NETWORK} if model.kind == "emonet" else {}), "labels": LABELS,
-        "sampleRateHz": 16000, "hopSamples": 160, "melBands": MEL_BANDS, "mfccCount": cepstra, **({"pitchBands": FEATURES - MEL_BANDS - cepstra} if cepstra < CEPSTRA else {}),
+        "sampleRateHz": 16000, "hopSamples": 160, "melBands": MEL_BANDS, "mfccCount": cepstra, **({"pitchCount": FEATURES - MEL_BANDS - cepstra} if cepstra < CEPSTRA else {}),
         "windowFrames": windows.WINDOW_FRAMES, "contextFrames": context_of(model), "hopFrames": windows.HOP_FRAMES,
         "minSpeechFrames": windows.MIN_SPEECH_FRAMES,
         "streaming": {"strideFrames": windows.STRIDE, "stepSize": model.step_size, "stateSize": StreamingTrunk(model).state_size},

@@ -12,8 +12,11 @@ VALUES_PER_BIN = 0.6
 # Frames so far below the noise are not heard any more, dB.
 DROWNED_DB = -18.0
 # Gauss and Hermite's quadrature for a normal distribution.
-# What the pitch bands say of noise, mean and deviation, measured on white noise and nearly so on brown.
+# What the bands of the pitch and the voicing say of noise, mean and deviation, measured on white noise.
 NOISE_PITCH, NOISE_PITCH_SPREAD = 0.07, 0.12
+NOISE_VOICING, NOISE_VOICING_SPREAD = 0.27, 0.07
+# Of the pitch, src/pipeline/feature-extractor.ts: numbers before its bands, voicing of a voice, octaves that are no glide any more.
+TRACK, VOICED_FROM, GREATEST_GLIDE = 3, 0.5, 0.4
 # Bands that the pitch is heard in: src/pipeline/pitch.ts.
 PITCH_HZ = 900.0
 NODES, WEIGHTS = (torch.from_numpy(values.astype(np.float32)) for values in np.polynomial.hermite_e.hermegauss(7))
@@ -55,7 +58,7 @@ def add(x, heard, before, mean, ratios_db, cepstra=CEPSTRA):
 
     ratios_db: `[B]`, how far the noise lies below the mean power of what is heard of the clip; infinite for none. Powers add up;
     the noise's own fluctuates as a filtered noise's does (log-normally, which is nearly so). The cepstrum follows from the
-    log-mel; pitch bands, which are correlations, shrink by the share of the power below 900 Hz that is not noise. Earlier moments are those of normally distributed bands with the noise added, by quadrature; those of the cepstrum
+    log-mel; of the pitch see `blur`, with the share of the power below 900 Hz that is not noise. Earlier moments are those of normally distributed bands with the noise added, by quadrature; those of the cepstrum
     follow nearly.
     """
     noisy = torch.from_numpy(np.flatnonzero(np.isfinite(ratios_db)))
@@ -72,7 +75,7 @@ def add(x, heard, before, mean, ratios_db, cepstra=CEPSTRA):
     x, heard, before = x.clone(), heard.clone(), drowned(before, noisy, level, spread, mean, cepstra)
     x[noisy] += moved(torch.logaddexp(mel, noise) - mel, cepstra)
     if MEL_BANDS + cepstra < x.shape[2]:
-        blur(x, flags, before, noisy, share_below(mel, noise), means, MEL_BANDS + cepstra)
+        blur(x, flags, before, noisy, share_below(mel, noise), means.numpy(), MEL_BANDS + cepstra)
     heard[noisy] = flags * (frames > power(level)[:, None] * 10 ** (DROWNED_DB / 10))
     return x, heard, before
 
@@ -85,25 +88,45 @@ def share_below(mel, noise):
 
 
 def blur(x, flags, before, noisy, share, mean, first):
-    """Pitch bands, from feature `first` on, with noise beside what is periodic; in place, in features and moments."""
-    middle = mean[first:]
-    pitch, share = x[noisy, :, first:] + middle, share[..., None]
-    noise = NOISE_PITCH + NOISE_PITCH_SPREAD * torch.randn_like(pitch)
-    x[noisy, :, first:] = torch.lerp(noise, pitch, share) - middle
+    """The pitch, from feature `first` on, with noise beside what is periodic; in place, in features and moments.
+
+    Correlations shrink to the share and get the noise's own beside them; where then no voice is left, the pitch is what it was
+    before. Of a caller's earlier moments those of the pitch and its glide stay.
+    """
+    voicing, bands = first + 1, first + TRACK
+    shrunk = torch.tensor([voicing, *range(bands, x.shape[2])])
+    own = torch.full((len(shrunk),), NOISE_PITCH), torch.full((len(shrunk),), NOISE_PITCH_SPREAD)
+    own[0][0], own[1][0] = NOISE_VOICING, NOISE_VOICING_SPREAD
+    rows, middle, share = noisy[:, None, None], torch.from_numpy(mean)[shrunk], share[..., None]
+    times = torch.arange(x.shape[1])
+    clean = x[rows, times[:, None], shrunk] + middle
+    x[rows, times[:, None], shrunk] = torch.lerp(own[0] + own[1] * torch.randn_like(clean), clean, share) - middle
+    steady(x, noisy, torch.from_numpy(mean), first)
     # Of the moments as if what was heard before had been as loud as this is.
     count, total, square = before
     weight = flags[..., None] / flags.sum(1).clamp(min=1)[:, None, None]
     mean_share, mean_square = (weight * share).sum(1), (weight * share * share).sum(1)
-    n = count[noisy].clamp(min=1)
-    old = total[noisy, first:] / n
-    raw, power_of = old + middle, (square[noisy, first:] / n - old * old).clamp(min=0) + (old + middle) ** 2
-    new = mean_share * raw + (1 - mean_share) * NOISE_PITCH
+    n, at = count[noisy].clamp(min=1), (noisy[:, None], shrunk)
+    old = total[at] / n
+    raw, power_of = old + middle, (square[at] / n - old * old).clamp(min=0) + (old + middle) ** 2
+    new = mean_share * raw + (1 - mean_share) * own[0]
     both, apart = mean_share - mean_square, 1 - 2 * mean_share + mean_square
-    new_power = mean_square * power_of + 2 * both * raw * NOISE_PITCH + apart * (NOISE_PITCH**2 + NOISE_PITCH_SPREAD**2)
+    new_power = mean_square * power_of + 2 * both * raw * own[0] + apart * (own[0] ** 2 + own[1] ** 2)
     variance = (new_power - new * new).clamp(min=0)
     known = count[noisy] > 0
-    total[noisy, first:] = torch.where(known, count[noisy] * (new - middle), total[noisy, first:])
-    square[noisy, first:] = torch.where(known, count[noisy] * (variance + (new - middle) ** 2), square[noisy, first:])
+    total[at] = torch.where(known, count[noisy] * (new - middle), total[at])
+    square[at] = torch.where(known, count[noisy] * (variance + (new - middle) ** 2), square[at])
+
+
+def steady(x, noisy, mean, first):
+    """Holds the pitch of the rows `noisy` over what is not voiced any more, and takes its glide anew; in place."""
+    pitch, voicing = x[noisy, :, first], x[noisy, :, first + 1] + mean[first + 1]
+    last = torch.where(voicing > VOICED_FROM, torch.arange(x.shape[1]), 0).cummax(1).values
+    held = pitch.gather(1, last)
+    glide = torch.zeros_like(held)
+    glide[:, 2:] = held[:, 2:] - held[:, :-2]
+    x[noisy, :, first] = held
+    x[noisy, :, first + 2] = 5 * glide * (glide.abs() <= GREATEST_GLIDE) - mean[first + 2]
 
 
 def drowned(before, noisy, level, spread, mean, cepstra):

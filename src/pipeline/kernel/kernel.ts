@@ -1,6 +1,6 @@
 // The thread's kernel of features, voice inputs and normalisation: its tables filled in, and views into its memory.
 import { dctMatrix, featureCount, melBands, melFilterBank, mfccCount } from '../mel.ts';
-import { lagBands, lowPassTaps, lowRateBefore, pitchBands } from '../pitch.ts';
+import { lagBands, lagCosts, lowPassTaps, lowRateBefore, pitchCount, pitchStateCount } from '../pitch.ts';
 import { sampleRateHz } from '../types.ts';
 import * as at from './layout.ts';
 import { instantiateKernel, type KernelFunctions } from './module.ts';
@@ -40,8 +40,8 @@ export interface FrontEndKernel {
   readonly rows: readonly FeatureRow[];
   /** The features of digital silence. */
   readonly silence: FeatureRow;
-  /** What a caller keeps of the low rate between two chunks, and the pitch bands of frames. */
-  readonly lowRate: Float32Array;
+  /** What a caller keeps of the pitch and the low rate between two chunks, and the pitch of frames. */
+  readonly pitchMemory: Float32Array;
   readonly pitchRows: readonly Float32Array[];
   readonly voiceLogMel: Float32Array;
   readonly voiceLevels: Float32Array;
@@ -75,6 +75,8 @@ function createKernel(): FrontEndKernel {
   fillCosines(floats(at.dctAt, half * mfccCount));
   const taps = lowPassTaps(sampleRateHz);
   floats(at.lowPassAt, taps.length).set(taps);
+  const costs = lagCosts();
+  floats(at.lagCostsAt, costs.length).set(costs);
   const bandBytes = lagBands().flatMap(({ first, end }) => [4 * first, 4 * end]);
   new Uint32Array(memory, at.lagBandsAt, bandBytes.length).set(bandBytes);
   const rows = Array.from({ length: mostFrames }, (_, row) => {
@@ -89,14 +91,14 @@ function createKernel(): FrontEndKernel {
     pending: floats(at.signalAt, frameSamples),
     rows,
     silence,
-    lowRate: floats(at.lowRateAt, lowRateBefore),
-    pitchRows: Array.from({ length: mostFrames }, (_, row) => floats(at.pitchAt + 4 * row * pitchBands, pitchBands)),
+    pitchMemory: floats(at.pitchStateAt, pitchStateCount + lowRateBefore),
+    pitchRows: Array.from({ length: mostFrames }, (_, row) => floats(at.pitchAt + 4 * row * pitchCount, pitchCount)),
     voiceLogMel: floats(at.voiceLogMelAt, melBands),
     voiceLevels: floats(at.voiceLevelsAt, voiceLevelCount),
     voiceValues: floats(at.voiceValuesAt, voiceInputCount),
     rawLogMel: floats(at.rawAt, melBands),
     rawMfcc: floats(at.rawAt + 4 * melBands, mfccCount),
-    rawPitch: floats(at.rawAt + 4 * (featureCount - pitchBands), pitchBands),
+    rawPitch: floats(at.rawAt + 4 * (featureCount - pitchCount), pitchCount),
     steps: new Int16Array(memory, at.stepsAt, featureCount),
     statistics: floats(at.meansAt, 2 * featureCount),
     priorMean: floats(at.priorMeanAt, featureCount),

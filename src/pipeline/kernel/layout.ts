@@ -40,12 +40,15 @@ export const signalAt = 28672;
 /** The low-pass filter's 64 taps; of each band of lags its first half lag and the one after its last. */
 export const lowPassAt = 36672;
 export const lagBandsAt = 36928;
-/** The low-passed signal at 4 kHz: 158 samples of before, then 40 of each frame. */
-export const lowRateAt = 37120;
+/** What a caller keeps of the pitch: 8 numbers; behind them the low-passed signal at 4 kHz, 158 samples of before, then 40 of each frame. */
+export const pitchStateAt = 37120;
+export const lowRateAt = 37152;
 /** Scratch: products and energies at 64 lags and a margin, then correlations at half lags. */
-export const productsAt = 39360;
-export const energiesAt = 39680;
-export const correlationsAt = 39936;
-/** Rows of 24 numbers, one for each frame. */
-export const pitchAt = 40512;
-export const memoryBytes = 41472;
+export const productsAt = 39392;
+export const energiesAt = 39712;
+export const correlationsAt = 39968;
+/** What each half lag costs as a period. */
+export const lagCostsAt = 40512;
+/** Rows of 27 numbers, one for each frame. */
+export const pitchAt = 41024;
+export const memoryBytes = 42112;

@@ -106,21 +106,21 @@ describe('loadManifest', () => {
 });
 
 describe('the features of a frame', () => {
-  it('may be pitch bands in place of the last cepstra', async () => {
-    await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, mfccCount: 16, pitchBands: 24 }));
+  it('may be the pitch in place of the last cepstra', async () => {
+    await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, mfccCount: 13, pitchCount: 27 }));
     const { manifest } = await loadManifest(dir);
     expect(frontEndSpec(manifest).pitch).toBe(true);
     expect(frontEndSpec(tinyManifest).pitch).toBe(false);
   });
 
   it.each([
-    { mfccCount: 40, pitchBands: 24 },
-    { mfccCount: 16, pitchBands: 0 },
+    { mfccCount: 40, pitchCount: 27 },
+    { mfccCount: 13, pitchCount: 0 },
   ])('are 104: not %o', async (counts) => {
     await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...tinyManifest, ...counts }));
     const left = 40 - counts.mfccCount;
     await expect(loadManifest(dir)).rejects.toThrow(
-      `\`pitchBands\`: expected ${String(left)} with mfccCount = ${String(counts.mfccCount)}, got \`${String(counts.pitchBands)}\``,
+      `\`pitchCount\`: expected ${String(left)} with mfccCount = ${String(counts.mfccCount)}, got \`${String(counts.pitchCount)}\``,
     );
   });
 });

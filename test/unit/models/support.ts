@@ -12,8 +12,8 @@ export const tinyModelDir = fileURLToPath(new URL('../../fixtures/tiny-model/', 
 
 export const tinyManifest: ModelManifest = {
   verdictPower: 0,
-  pitchBands: 0,
-  ...(JSON.parse(readFileSync(`${tinyModelDir}manifest.json`, 'utf8')) as Omit<ModelManifest, 'verdictPower' | 'pitchBands'>),
+  pitchCount: 0,
+  ...(JSON.parse(readFileSync(`${tinyModelDir}manifest.json`, 'utf8')) as Omit<ModelManifest, 'verdictPower' | 'pitchCount'>),
 };
 
 export const silentLogger = pino({ level: 'silent' });

@@ -1,6 +1,17 @@
-// The periodicity of frames, which `pitch.ts` documents: low-passed, at a quarter of the rate, correlated with itself at 64 lags.
-import { correlationsAt, energiesAt, lagBandsAt, lowPassAt, lowRateAt, pitchAt, productsAt, signalAt } from '../layout';
-import { sum1, sums4 } from '../../../assembly/vectors';
+// The pitch of frames, which `pitch.ts` documents: low-passed, at a quarter of the rate, correlated with itself at 64 lags.
+import {
+  correlationsAt,
+  energiesAt,
+  lagBandsAt,
+  lagCostsAt,
+  lowPassAt,
+  lowRateAt,
+  pitchAt,
+  pitchStateAt,
+  productsAt,
+  signalAt,
+} from '../layout';
+import { log4, sum1, sums4 } from '../../../assembly/vectors';
 
 const hopBytes: i32 = 640;
 /** Of the low rate: a frame's new samples, those before them that the longest lag needs, and the longest lag itself. */
@@ -11,6 +22,16 @@ const longestBytes: i32 = 280;
 const shortestBytes: i32 = 28;
 const spanBytes: i32 = 512;
 const bands: i32 = 24;
+/** Bytes of a frame's pitch, and of the three numbers before its bands. */
+const rowBytes: i32 = 108;
+const trackBytes: i32 = 12;
+/** Half lags at which a period may be, from 8.5 to 68 samples. */
+const lastHalfLag: i32 = 4 * 120;
+const voicedFrom: f32 = 0.5;
+/** Octaves beyond which the voice did not glide but jumped. */
+const greatestGlide: f32 = 0.4;
+/** Of a frame without voice, in place of its pitch. */
+const unvoiced: f32 = -10;
 /** Samples of the signal at which the filter of a frame's first new sample begins. */
 const filterFrom: i32 = 4 * 177;
 
@@ -22,7 +43,9 @@ export function correlate(frames: i32): void {
     products(from);
     const own = energies(from);
     correlations(own);
-    greatest(pitchAt + frame * 4 * bands);
+    const row = pitchAt + frame * rowBytes;
+    track(row);
+    greatest(row + trackBytes);
   }
 }
 
@@ -111,6 +134,51 @@ function correlations(own: f32): void {
     v128.store(to, v128.shuffle<f32>(whole, half, 0, 4, 1, 5));
     v128.store(to, v128.shuffle<f32>(whole, half, 2, 6, 3, 7), 16);
   }
+}
+
+/** Pitch in octaves from 150 Hz, kept where there is no voice; how voiced; and five times how far the pitch rose within 20 ms. */
+function track(to: i32): void {
+  let best: i32 = 0;
+  let most: f32 = -2;
+  for (let at: i32 = 4; at <= lastHalfLag; at += 4) {
+    const own = load<f32>(correlationsAt + at);
+    const score = own - load<f32>(lagCostsAt + at);
+    if (score > most && own >= load<f32>(correlationsAt + at - 4) && own >= load<f32>(correlationsAt + at + 4)) {
+      best = at;
+      most = score;
+    }
+  }
+  const voicing: f32 = best === 0 ? 0 : max<f32>(0, load<f32>(correlationsAt + best));
+  const before = load<f32>(pitchStateAt);
+  const earlier = load<f32>(pitchStateAt, 4);
+  const own: f32 = voicing > voicedFrom ? pitchAtLag(best) : unvoiced;
+  const held: f32 = own === unvoiced ? before : steadied(own, load<f32>(pitchStateAt, 8), load<f32>(pitchStateAt, 12));
+  store<f32>(pitchStateAt, load<f32>(pitchStateAt, 8), 12);
+  store<f32>(pitchStateAt, own, 8);
+  store<f32>(pitchStateAt, before, 4);
+  store<f32>(pitchStateAt, held);
+  const glide = held - earlier;
+  store<f32>(to, held);
+  store<f32>(to, voicing, 4);
+  store<f32>(to, abs<f32>(glide) > greatestGlide ? 0 : 5 * glide, 8);
+}
+
+/** Octaves from 150 Hz, of the vertex of the parabola through a correlation and its neighbours. */
+function pitchAtLag(at: i32): f32 {
+  const low = load<f32>(correlationsAt + at - 4);
+  const own = load<f32>(correlationsAt + at);
+  const high = load<f32>(correlationsAt + at + 4);
+  const bend = low - 2 * own + high;
+  const aside: f32 = bend < 0 ? (0.5 * (low - high)) / bend : 0;
+  const lag: f32 = 8 + 0.5 * (f32(at >> 2) + aside);
+  return (3.2834144 - f32x4.extract_lane(log4(f32x4.splat(lag)), 0)) * 1.44269504;
+}
+
+/** With the frames just before, as far as they are voiced: the median of three, the mean of two. */
+function steadied(own: f32, last: f32, secondLast: f32): f32 {
+  if (last === unvoiced) return own;
+  if (secondLast === unvoiced) return 0.5 * (own + last);
+  return max<f32>(min<f32>(own, last), min<f32>(max<f32>(own, last), secondLast));
 }
 
 /** The greatest correlation in each band of lags. */
