@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from undertone.data import load, split_by_speaker
+from undertone.importing import assert_hears_alike
 from undertone.trainer import Recipe, Trainer
 
 
@@ -25,6 +26,8 @@ def main():
     # Nothing is learned here, so nobody teaches.
     recipe = replace(Recipe(**states[0]["recipe"]), teacher_share=0.0)
     train, _ = split_by_speaker(load(options.data), set(speakers[0]["test"]))
+    for run in options.runs:
+        assert_hears_alike(run, train, "--runs")
     trainer = Trainer(recipe, train, options.out, initial=averaged([state["model"] for state in states]))
     trainer.measure_norms()
     prior = {"mean": torch.from_numpy(trainer.mean), "std": torch.from_numpy(trainer.std)}

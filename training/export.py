@@ -10,6 +10,7 @@ import torch
 
 from undertone.data import LABELS, load, split_by_speaker
 from undertone.exporting import settled, write_graphs, write_int8, write_manifest, write_parity
+from undertone.importing import assert_hears_alike
 from undertone.report import calibrated, figures
 from undertone.score import score
 from undertone.trainer import Recipe
@@ -35,6 +36,9 @@ def main():
     mean, std = state["mean"].numpy(), state["std"].numpy()
     _, unseen = split_by_speaker(load(options.data), speakers["test"])
     heard = [unseen, *([copies_of(unseen, load(options.copies))] if options.copies else [])]
+    other = [load(options.other)] if options.other else []
+    for clips in [*heard, *other]:
+        assert_hears_alike(run, clips, "--run")
     scored = [(clips.labels, *score(model, clips, mean, std)) for clips in heard]
     calibration = calibrated(*together(scored), biased=True)
     biases = dict(zip(LABELS, calibration.bias.round(4).tolist()))
@@ -55,7 +59,7 @@ def main():
         "recipe": state["recipe"], "parameters": sum(p.numel() for p in model.parameters()),
         "temperatures": calibration[:2], "bias": biases,
     }
-    for name, clips in {"unseen": unseen, **({"other": load(options.other)} if options.other else {})}.items():
+    for name, clips in {"unseen": unseen, **dict(zip(["other"], other))}.items():
         clips = clips.where(clips.copies == 0)
         for independent in (False, True):
             own = score(settled_model, clips, mean, std, independent=independent)

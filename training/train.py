@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from undertone.data import CEPSTRA, folds_of, load, split_by_speaker
-from undertone.importing import Exported
+from undertone.data import folds_of, load, split_by_speaker
+from undertone.importing import Exported, assert_hears_alike
 from undertone.report import calibrated, figures, pooled
 from undertone.score import score, teach
 from undertone.trainer import Recipe, Trainer
@@ -116,14 +116,6 @@ def assert_knows_no_others(folder, train, option):
     strangers = sorted(set(known) - set(train.speakers))
     if strangers:
         raise SystemExit(f"Expected {option} to know this run's training speakers alone, but it also knows {', '.join(strangers)}")
-
-
-def assert_hears_alike(folder, train, option):
-    """A model that hears the pitch says nothing of cepstra that stand in its place, nor the other way round."""
-    manifest = Path(folder) / "manifest.json"
-    known = json.loads(manifest.read_text()).get("mfccCount", CEPSTRA) if manifest.exists() else torch.load(Path(folder) / "final.pt").get("cepstra", CEPSTRA)
-    if known != train.cepstra:
-        raise SystemExit(f"Expected {option} to hear {train.cepstra} cepstra, as --data has, but {folder} hears {known}")
 
 
 def cross_validated(out, count):

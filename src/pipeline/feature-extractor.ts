@@ -1,7 +1,7 @@
 // PCM chunks to log-mel and MFCC frames, incrementally: any chunking of the audio gives the same frames.
 import type { Emit, Processor } from '../processor.ts';
 import { frameSamples, frontEndKernel, hopSamples, mostFrames } from './kernel/kernel.ts';
-import { initialPitchState, lowRateBefore, pitchCount, pitchStateCount } from './pitch.ts';
+import { initialPitchState, lowRateBefore, pitchCount, pitchSpanSamples, pitchStateCount } from './pitch.ts';
 import type { FeatureFrame, PcmChunk } from './types.ts';
 
 export { frameSamples, hopSamples };
@@ -16,7 +16,7 @@ export const energyFloor = 1e-7;
 export type RawFrame = Omit<FeatureFrame, 'speech'>;
 
 /** Samples before a frame that its pitch is made of, and two hops: behind so much digital silence nothing of it changes. */
-const pitchReach = 455 + 2 * hopSamples;
+const pitchReach = pitchSpanSamples - frameSamples + 2 * hopSamples;
 
 /** Options of a {@link FeatureExtractor}. */
 export interface FeatureExtractorOptions {

@@ -25,6 +25,8 @@ const highestHz = 480;
 const bandsPerOctave = 8;
 const cutoffHz = 900;
 const tapCount = 64;
+/** Samples at 16 kHz up to the end of a frame that its pitch is made of. */
+export const pitchSpanSamples = (16_000 / pitchRateHz) * (correlatedSamples + longestLag) + tapCount - 1;
 /** What an octave longer a period must be worth in correlation, lest that of half the pitch be taken. */
 const octaveCost = 0.03;
 

@@ -264,7 +264,7 @@ class Training(unittest.TestCase):
         self.assertTrue(np.isfinite(trainer.run(report=lambda line: None)["loss"]))
         (self.folder / "pitched-run" / "speakers.json").write_text(json.dumps({"train": sorted(set(clips.speakers))}))
         for loader, option in ((initial_of, "--initial"), (lambda folder, train: taught_by([folder], train), "--teacher")):
-            with self.assertRaisesRegex(SystemExit, f"{option} to hear 40 cepstra, as --data has, but .* hears 13"):
+            with self.assertRaisesRegex(SystemExit, f"{option} to hear 40 cepstra, as the features have, but .* hears 13"):
                 loader(self.folder / "pitched-run", self.clips)
         write_manifest(trainer.averaged, {}, trainer.mean, trainer.std, clips.cepstra, Calibration(1.0, 1.0, np.zeros(6)), "0", "", self.folder / "pitched-run")
         manifest = json.loads((self.folder / "pitched-run" / "manifest.json").read_text())

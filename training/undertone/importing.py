@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .data import CEPSTRA
 from .windows import WINDOW_FRAMES
 
 EPSILON = 1e-5
@@ -126,3 +127,11 @@ def add_moments(sums, norm: nn.Module, x):
     over = [0, *range(2, x.ndim)]
     now = (x.numel() // x.shape[1], x.sum(over), x.square().sum(over))
     sums[norm] = now if norm not in sums else tuple(a + b for a, b in zip(sums[norm], now))
+
+
+def assert_hears_alike(folder, clips, option):
+    """A model that hears the pitch says nothing of cepstra that stand in its place, nor the other way round."""
+    manifest = Path(folder) / "manifest.json"
+    known = json.loads(manifest.read_text()).get("mfccCount", CEPSTRA) if manifest.exists() else torch.load(Path(folder) / "final.pt").get("cepstra", CEPSTRA)
+    if known != clips.cepstra:
+        raise SystemExit(f"Expected {option} to hear {clips.cepstra} cepstra, as the features have, but {folder} hears {known}")
