@@ -23,7 +23,8 @@ from undertone.serving import StreamingTrunk
 from undertone.report import Calibration, calibrated, figures, pooled
 from undertone.score import score
 from undertone.trainer import Recipe, Trainer
-from undertone.windows import random_ends, utterances, window_ends
+from undertone.normalize import normalize
+from undertone.windows import STRIDE, cut, pad, random_ends, utterances, window_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Recipe(epochs=2, batch=4, channels=16, lstm=8, lr=1e-3)
@@ -148,6 +149,24 @@ class Training(unittest.TestCase):
         self.assertTrue(all(torch.isfinite(value).all() for value in soup.values()))
         (runs[1] / "speakers.json").write_text(json.dumps({"train": known["test"], "test": known["train"]}))
         self.assertNotEqual(subprocess.run(command, cwd=ROOT, capture_output=True).returncode, 0)
+
+    def test_what_is_not_heard_around_a_clip_may_be_left_out(self):
+        trainer = Trainer(SMALL, self.train, self.folder / "spans")
+        index = np.arange(6)
+        first = np.array([np.flatnonzero(self.train.heard[i])[0] for i in index])
+        last = np.array([np.flatnonzero(self.train.heard[i])[-1] for i in index])
+        self.assertTrue((first >= STRIDE).any())
+        # As many frames stay as the trunk's steps keep their places.
+        whole, spans = pad(self.train, index, trainer.mean), pad(self.train, index, trainer.mean, before=first % STRIDE)
+        self.assertLess(spans[0].shape[1], whole[0].shape[1])
+        ends = -(-(last + 1) // STRIDE) * STRIDE
+
+        def logits(x, heard, ends):
+            steps, _ = trainer.model.eval().trunk(normalize(x, heard, torch.from_numpy(trainer.std)), heard)
+            return trainer.model.score(cut(steps, ends[:, None]))
+
+        expected, got = logits(*whole[:2], ends), logits(*spans[:2], ends - (first - first % STRIDE))
+        self.assertLess(float((got - expected).abs().max()), 1e-4)
 
     def test_windows_end_early_in_a_share_of_clips(self):
         heard, starts = torch.ones(400, 300), np.zeros(400, dtype=int)

@@ -17,7 +17,7 @@ from .metrics import recalls, uar
 from .model import EmoNet
 from .normalize import centred, moments_of, normalize, prior_of
 from .score import clip_posteriors, score
-from .windows import PAUSE_FRAMES, cut, pad, random_ends
+from .windows import PAUSE_FRAMES, STRIDE, cut, pad, random_ends
 
 
 def has_fast_half():
@@ -109,6 +109,7 @@ class Trainer:
         for i, path in enumerate(train.paths):
             of_path.setdefault(path, []).append(i)
         self.copies_of = {i: [j for j in of_path[train.paths[i]] if j != i] for i in self.originals}
+        self.spans = np.array([np.ptp(np.flatnonzero(flags)) for flags in train.heard])
         self.of_caller = {caller: np.flatnonzero(train.callers == caller) for caller in np.unique(train.callers)}
         self.model = recipe.network()
         if initial is not None:
@@ -154,7 +155,7 @@ class Trainer:
             drawn.append(self.rng.choice(copies) if copies and self.rng.random() < self.recipe.copy_share else i)
         size = self.recipe.batch
         chunks = [np.array(drawn[at : at + 16 * size]) for at in range(0, len(drawn), 16 * size)]
-        chunks = [c[np.argsort([len(self.train.heard[i]) for i in c], kind="stable")] for c in chunks]
+        chunks = [c[np.argsort(self.spans[c], kind="stable")] for c in chunks]
         batches = [b for c in chunks for b in np.split(c, range(size, len(c), size)) if len(b) == size]
         return [batches[i] for i in self.rng.permutation(len(batches))]
 
@@ -185,7 +186,8 @@ class Trainer:
         """A batch as the network sees it: normalised features, flags, and where each clip starts."""
         recipe, rng = self.recipe, self.rng
         rates = np.exp(rng.uniform(-1, 1, len(index)) * np.log1p(recipe.tempo))
-        x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates)
+        # Not the whole clip: the steps of the trunk lie anywhere on the frames of a word.
+        x, heard, starts = pad(self.train, index, self.mean, self.lead(index), rates, rng.integers(0, 2 * STRIDE, len(index)))
         offset = augment.channel(len(index), self.train.cepstra) * (torch.rand(len(index), 1) < recipe.channel_share)
         before = self.history(index)
         if recipe.warp_share > 0:

@@ -20,17 +20,22 @@ PAUSE_BETWEEN_UTTERANCES = 25
 PAUSE_FRAMES = (380, 400)
 
 
-def pad(clips, index, mean, lead=None, rates=None):
+def pad(clips, index, mean, lead=None, rates=None, before=None):
     """Clips of a batch, minus the prior mean: `[B, T, 104]`, heard `[B, T]`, first frame of each clip `[B]`.
 
     lead: for each row None, or (clip, frames, pause): that many last frames of an earlier clip and a pause before it.
-    rates: for each row how fast it is played, by picking the nearest frame. T is a multiple of 8.
+    rates: for each row how fast it is played, by picking the nearest frame. before: for each row how many frames at most before
+    the first that is heard; those after the last are left out too. The network sees zeros there either way, and they cost as
+    much as speech; None leaves clips whole. T is a multiple of 8.
     """
     leads = [None] * len(index) if lead is None else lead
     rates = np.ones(len(index)) if rates is None else rates
     rows, starts = [], []
-    for i, one, rate in zip(index, leads, rates):
+    for row, (i, one, rate) in enumerate(zip(index, leads, rates)):
         picked = played(len(clips.heard[i]), rate)
+        if before is not None:
+            first, last = np.flatnonzero(clips.heard[i][picked])[[0, -1]]
+            picked = picked[max(0, first - before[row]) : last + 1]
         parts = [(clips.features[i][picked] - mean, clips.heard[i][picked])]
         if one is not None:
             other, frames, pause = one
