@@ -2,9 +2,14 @@
 import { readFileSync } from 'node:fs';
 
 /** What of the global object is used here; Node's types leave it out. */
+export interface WebAssemblyMemory {
+  /** Another one after it has grown. */
+  readonly buffer: ArrayBuffer;
+}
+
 interface WebAssemblyApi {
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Memory: new (size: { initial: number; maximum: number }) => WebAssemblyMemory;
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
 }
 
@@ -20,4 +25,9 @@ export function instantiate(code: URL, bytes: number): { readonly memory: ArrayB
   const memory = new Memory({ initial: pages, maximum: pages });
   const { exports } = new Instance(module, { env: { memory } });
   return { memory: memory.buffer, exports };
+}
+
+/** What a module exports that imports nothing. */
+export function compileModule(code: Uint8Array): unknown {
+  return new Instance(new Module(code), {}).exports;
 }

@@ -8,7 +8,7 @@ import type { OpusLibrary } from './opus-engine.ts';
 
 /** Options of {@link createDecoder}. */
 export interface DecoderChoice {
-  /** The build of libopus that decodes Opus. @default 'libopus-wasm' */
+  /** The build of libopus that decodes Opus. @default 'libopus' */
   readonly opusDecoder?: OpusLibrary | undefined;
 }
 

@@ -1,7 +1,9 @@
-// Opus to 16 kHz mono, by either build of libopus: what is decoded, concealed or recovered, always finite and in range.
+// Opus to 16 kHz mono, by whichever build of libopus: what is decoded, concealed or recovered, always finite and in range.
 import { messageOf, UndertoneError } from '../errors.ts';
 import type { AudioDecoder, DecodedChunk } from './audio-decoder.ts';
-import { createLibopusEngine } from './libopus-engine.ts';
+import { createLibopusEngine } from './libopus/engine.ts';
+import { loadLibopusWasm } from './libopus/libopus-wasm.ts';
+import { loadLibopus } from './libopus/module.ts';
 import { createOpusDecoderEngine } from './opus-decoder-engine.ts';
 import type { OpusEngine, OpusLibrary } from './opus-engine.ts';
 import { opusFecSamples, parseOpusPacket, type OpusPacketInfo } from './opus-packet.ts';
@@ -12,10 +14,14 @@ const defaultSamples = 320;
 /** A longer frame is several of SILK's, of which it cannot be told which the FEC holds: 20 ms. */
 const maxWholeFecSamples = 320;
 
-/** The build of libopus that is used where none is named; docs/adr/0007 says why. */
-export const defaultOpusLibrary: OpusLibrary = 'libopus-wasm';
+/** The build of libopus that is used where none is named; docs/adr/0007 and 0027 say why. */
+export const defaultOpusLibrary: OpusLibrary = 'libopus';
 
-const engines = { 'libopus-wasm': createLibopusEngine, 'opus-decoder': createOpusDecoderEngine } as const;
+const engines: Record<OpusLibrary, () => Promise<OpusEngine>> = {
+  libopus: () => createLibopusEngine(loadLibopus),
+  'libopus-wasm': () => createLibopusEngine(loadLibopusWasm),
+  'opus-decoder': createOpusDecoderEngine,
+};
 
 /** Makes a decoder of Opus packets. Stereo packets are mixed down, losses concealed and recovered by libopus itself. */
 export function createOpusDecoder(library: OpusLibrary = defaultOpusLibrary): AudioDecoder {

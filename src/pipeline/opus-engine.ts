@@ -1,8 +1,8 @@
-// The port behind the Opus decoder: what either build of libopus in WebAssembly offers, its surprises kept inside.
+// The port behind the Opus decoder: what each build of libopus in WebAssembly offers, its surprises kept inside.
 import type { OpusPacketInfo } from './opus-packet.ts';
 
 /** The builds of libopus there are to choose from. */
-export const opusLibraries = ['libopus-wasm', 'opus-decoder'] as const;
+export const opusLibraries = ['libopus', 'libopus-wasm', 'opus-decoder'] as const;
 
 /** A build of libopus. */
 export type OpusLibrary = (typeof opusLibraries)[number];

@@ -1,4 +1,4 @@
-// What either build of libopus makes of losses and of damage, and what it costs.
+// What each build of libopus makes of losses and of damage, and what it costs.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { AudioDecoder } from '../../src/pipeline/audio-decoder.ts';
@@ -65,7 +65,7 @@ export async function measureOpus(): Promise<BenchmarkResult> {
 export async function measureLoss(): Promise<BenchmarkResult> {
   const packets = await encoded();
   const ways: readonly { library: OpusLibrary; how: Concealment }[] = opusLibraries.flatMap((library) =>
-    concealments.filter((how) => library === 'libopus-wasm' || how !== 'fec').map((how) => ({ library, how })),
+    concealments.filter((how) => library !== 'opus-decoder' || how !== 'fec').map((how) => ({ library, how })),
   );
   const rows: Record<string, string | number>[] = [];
   for (const lossPercent of [5, 10, 20, 30]) {

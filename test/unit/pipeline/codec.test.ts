@@ -4,7 +4,7 @@ import { OpusDecoder } from 'opus-decoder';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AudioDecoder } from '../../../src/pipeline/audio-decoder.ts';
 import { createDecoder } from '../../../src/pipeline/codec.ts';
-import { loadLibopus } from '../../../src/pipeline/libopus-module.ts';
+import { loadLibopus } from '../../../src/pipeline/libopus/module.ts';
 import { parseOpusPacket } from '../../../src/pipeline/opus-packet.ts';
 import { readOggOpus } from '../../../tools/audio/ogg-opus.ts';
 
@@ -157,7 +157,7 @@ describe('the Opus decoder', () => {
     const expected = speech.slice(0, 20).map((packet) => alone.decode(packet).samples.slice());
     const before = one.decode(speech[0] ?? new Uint8Array()).samples.buffer;
     const others: AudioDecoder[] = [];
-    while ((await loadLibopus()).HEAPF32.buffer === before) others.push(await readyOpus());
+    while (loadLibopus().floats.buffer === before) others.push(await readyOpus());
     expect(others.length).toBeLessThan(5000);
     expect(
       expected.slice(1).every((samples, n) => one.decode(speech[n + 1] ?? new Uint8Array()).samples.every((x, i) => x === samples[i])),
