@@ -89,7 +89,7 @@ export function createOpusDecoder(library: OpusLibrary = defaultOpusLibrary): Au
     const samples = decoder.decode(payload);
     if (samples?.length !== info.sampleCount) return { samples: conceal(info.sampleCount), concealed: true };
     lastMode = info.mode;
-    return { samples, concealed: !safe(samples) };
+    return { samples, concealed: !decoder.isInRange && !safe(samples) };
   };
 
   // libopus gives concealment, not FEC, to a decoder that decoded CELT last; and opus-decoder has none to give.
@@ -102,7 +102,7 @@ export function createOpusDecoder(library: OpusLibrary = defaultOpusLibrary): Au
     const info = parseOpusPacket(next);
     const samples = sampleCount === 0 || info === null ? null : decoder.recover(next, info);
     if (samples?.length !== sampleCount) return { samples: conceal(sampleCount), concealed: true };
-    return { samples, concealed: !safe(samples) || sampleCount > maxWholeFecSamples };
+    return { samples, concealed: (!decoder.isInRange && !safe(samples)) || sampleCount > maxWholeFecSamples };
   };
 
   const ready = replace();

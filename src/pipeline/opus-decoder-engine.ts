@@ -18,6 +18,7 @@ export async function createOpusDecoderEngine(): Promise<OpusEngine> {
   let lastToc: number | null = null;
 
   return {
+    isInRange: false,
     decode: (packet) => {
       if (packet.length > maxPayloadBytes) return null;
       const samples = run(decoder, packet);

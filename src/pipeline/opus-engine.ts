@@ -12,6 +12,8 @@ export type OpusLibrary = (typeof opusLibraries)[number];
  * they hold until any decoder of the thread is called again or made.
  */
 export interface OpusEngine {
+  /** Whether the last samples are known to lie from -1 to 1. Where they are not, whoever uses them sees to it. */
+  readonly isInRange: boolean;
   /** Decodes a packet of valid framing; null where libopus refuses it. */
   decode(packet: Uint8Array): Float32Array | null;
   /** Makes up samples from what was decoded before: as many as asked for or more; null where it cannot. */

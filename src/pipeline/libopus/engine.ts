@@ -2,7 +2,7 @@
 import type { OpusEngine } from '../opus-engine.ts';
 import { maxOpusPacketSamples } from '../opus-packet.ts';
 import { sampleRateHz } from '../types.ts';
-import type { Libopus } from './module.ts';
+import { outOfRange, type Libopus } from './module.ts';
 
 /** libopus conceals in steps of 2.5 ms. */
 const concealStepSamples = 40;
@@ -27,6 +27,7 @@ export async function createLibopusEngine(load: () => Libopus | Promise<Libopus>
   const common = scratches.get(module) ?? createScratch(module);
   scratches.set(module, common);
   const decoder = createDecoder(module);
+  let isInRange = false;
 
   const run = (packet: Uint8Array | null, mostSamples: number, decodeFec: 0 | 1): Float32Array | null => {
     const bytes = packet?.length ?? 0;
@@ -34,7 +35,8 @@ export async function createLibopusEngine(load: () => Libopus | Promise<Libopus>
     if (packet !== null) module.bytes.set(packet, common.packetAt);
     try {
       const count = module.decodeFloat(decoder, packet === null ? 0 : common.packetAt, bytes, common.samplesAt, mostSamples, decodeFec);
-      return count < 0 ? null : samplesOf(common, count);
+      isInRange = count < outOfRange;
+      return count < 0 ? null : samplesOf(common, count & ~outOfRange);
     } catch {
       // A trap: none was ever seen, and it must cost no more than the packet.
       return null;
@@ -42,6 +44,9 @@ export async function createLibopusEngine(load: () => Libopus | Promise<Libopus>
   };
 
   return {
+    get isInRange() {
+      return isInRange;
+    },
     decode: (packet) => (packet.length === 0 ? null : run(packet, maxOpusPacketSamples, 0)),
     conceal: (sampleCount) =>
       run(null, Math.min(maxOpusPacketSamples, Math.ceil(sampleCount / concealStepSamples) * concealStepSamples), 0),

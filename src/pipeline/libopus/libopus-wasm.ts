@@ -1,6 +1,6 @@
 // The module of the package libopus-wasm, below the package's classes: these copy every packet's samples into an array of their own.
 import { UndertoneError } from '../../errors.ts';
-import type { Libopus } from './module.ts';
+import { outOfRange, type Libopus } from './module.ts';
 
 /** What Emscripten made of libopus. */
 interface EmscriptenModule {
@@ -60,6 +60,10 @@ function asLibopus(module: EmscriptenModule): Libopus {
     free: module._free,
     createDecoder: module._oc_create_decoder,
     destroyDecoder: module._oc_destroy_decoder,
-    decodeFloat: module._oc_decode_float,
+    // It does not look at them.
+    decodeFloat: (...parameters) => {
+      const count = module._oc_decode_float(...parameters);
+      return count < 0 ? count : count | outOfRange;
+    },
   };
 }

@@ -2,6 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { compileModule, type WebAssemblyMemory } from '../../wasm.ts';
 
+/** Added to a count of samples of which one may lie beyond 1 or be no number. */
+export const outOfRange = 0x1_0000;
+
 /** libopus in WebAssembly, as far as decoding needs it. Places are bytes in its memory, samples are by channel. */
 export interface Libopus {
   /** Views of the memory; others after it has grown. */
@@ -14,7 +17,10 @@ export interface Libopus {
   /** Writes libopus's error to `errorAt`. */
   createDecoder(sampleRateHz: number, channels: number, errorAt: number): number;
   destroyDecoder(decoder: number): void;
-  /** Samples that were written, or libopus's error, below 0. Without a packet (0, 0 bytes) it conceals. */
+  /**
+   * Samples that were written, with {@link outOfRange} if some are, or libopus's error, below 0. Without a packet (0, 0 bytes) it
+   * conceals.
+   */
   decodeFloat(decoder: number, packetAt: number, packetBytes: number, samplesAt: number, mostSamples: number, decodeFec: 0 | 1): number;
 }
 
