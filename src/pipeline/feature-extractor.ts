@@ -127,9 +127,11 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
       const row = (allSilent ? undefined : rows[i]) ?? silence;
       const lastHopStart = firstEnd + (i - 1) * hopSamples;
       const { logMel, mfcc } = row;
-      const raw = { index: firstIndex + i, logMel, mfcc, concealed: concealed || concealedBefore > lastHopStart, arrivalMs };
+      const index = firstIndex + i;
+      const isConcealed = concealed || concealedBefore > lastHopStart;
       const pitch = this.#pitch === null ? undefined : allSilent ? this.#silentPitch(this.#pitch) : pitchRows[i];
-      emit(pitch === undefined ? raw : { ...raw, pitch });
+      if (pitch === undefined) emit({ index, logMel, mfcc, concealed: isConcealed, arrivalMs });
+      else emit({ index, logMel, mfcc, concealed: isConcealed, arrivalMs, pitch });
     }
   }
 

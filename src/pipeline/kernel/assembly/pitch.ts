@@ -73,40 +73,63 @@ function lowPass(from: i32, to: i32): void {
   }
 }
 
-/** Of the newest 128 samples and those 7 to 70 before, four lags at a time. */
+/** Of the newest 128 samples and those 7 to 70 before, eight lags at a time: fewer sums would wait for themselves. */
 function products(from: i32): void {
   const newest = from + longestBytes;
-  for (let lag: i32 = 0; lag < 256; lag += 16) {
+  for (let lag: i32 = 0; lag < 256; lag += 32) {
     const other = newest - shortestBytes - lag;
     let a = f32x4.splat(0);
     let b = a;
     let c = a;
     let d = a;
+    let e = a;
+    let f = a;
+    let g = a;
+    let h = a;
     for (let at: i32 = 0; at < spanBytes; at += 16) {
       const own = v128.load(newest + at);
-      a = f32x4.add(a, f32x4.mul(own, v128.load(other + at)));
-      b = f32x4.add(b, f32x4.mul(own, v128.load(other + at - 4)));
-      c = f32x4.add(c, f32x4.mul(own, v128.load(other + at - 8)));
-      d = f32x4.add(d, f32x4.mul(own, v128.load(other + at - 12)));
+      const then = other + at - 28;
+      a = f32x4.add(a, f32x4.mul(own, v128.load(then, 28)));
+      b = f32x4.add(b, f32x4.mul(own, v128.load(then, 24)));
+      c = f32x4.add(c, f32x4.mul(own, v128.load(then, 20)));
+      d = f32x4.add(d, f32x4.mul(own, v128.load(then, 16)));
+      e = f32x4.add(e, f32x4.mul(own, v128.load(then, 12)));
+      f = f32x4.add(f, f32x4.mul(own, v128.load(then, 8)));
+      g = f32x4.add(g, f32x4.mul(own, v128.load(then, 4)));
+      h = f32x4.add(h, f32x4.mul(own, v128.load(then)));
     }
     v128.store(productsAt + lag, sums4(a, b, c, d));
+    v128.store(productsAt + lag, sums4(e, f, g, h), 16);
   }
 }
 
 /** Of the 128 samples 7 to 70 before the newest, each from the one before; of the newest ones it is what is returned. */
 function energies(from: i32): f32 {
   const newest = from + longestBytes;
-  let at = newest - shortestBytes;
-  let energy = energyOf(at);
+  const first = newest - shortestBytes;
+  const energy = energyOf(first);
   store<f32>(energiesAt, energy);
-  for (let lag: i32 = 4; lag < 256; lag += 4) {
-    at -= 4;
-    const comes = load<f32>(at);
-    const goes = load<f32>(at + spanBytes);
-    energy = max<f32>(0, energy + comes * comes - goes * goes);
-    store<f32>(energiesAt + lag, energy);
+  let last = f32x4.splat(energy);
+  for (let lag: i32 = 4; lag < 244; lag += 16) {
+    last = nextEnergies(first - lag - 12, last);
+    v128.store(energiesAt + lag, last);
+    last = v128.shuffle<f32>(last, last, 3, 3, 3, 3);
   }
+  // Of the last three lags: a fourth would be written where other numbers are.
+  last = nextEnergies(first - 256, last);
+  v128.store64_lane(energiesAt + 244, last, 0);
+  store<f32>(energiesAt + 252, f32x4.extract_lane(last, 2));
   return energyOf(newest);
+}
+
+/** Four energies after `last`: what comes in, the latest at `at`, less what goes out, added up. */
+function nextEnergies(at: i32, last: v128): v128 {
+  const none = f32x4.splat(0);
+  const comes = v128.load(at);
+  const goes = v128.load(at + spanBytes);
+  const change = f32x4.sub(f32x4.mul(comes, comes), f32x4.mul(goes, goes));
+  const pairs = f32x4.add(v128.shuffle<f32>(change, change, 3, 2, 1, 0), v128.shuffle<f32>(none, change, 0, 7, 6, 5));
+  return f32x4.add(last, f32x4.add(pairs, v128.shuffle<f32>(none, pairs, 0, 1, 4, 5)));
 }
 
 function energyOf(from: i32): f32 {
@@ -121,7 +144,9 @@ function energyOf(from: i32): f32 {
 /** Products to correlations, and at the half lags between them by a polynomial of the third degree. */
 function correlations(own: f32): void {
   for (let lag: i32 = 0; lag < 256; lag += 16) {
-    const energy = f32x4.add(f32x4.mul(f32x4.splat(own), v128.load(energiesAt + lag)), f32x4.splat(1e-8));
+    // One that was worked out from another can lie a little below nothing.
+    const other = f32x4.pmax(f32x4.splat(0), v128.load(energiesAt + lag));
+    const energy = f32x4.add(f32x4.mul(f32x4.splat(own), other), f32x4.splat(1e-8));
     v128.store(productsAt + lag, f32x4.div(v128.load(productsAt + lag), f32x4.sqrt(energy)));
   }
   for (let lag: i32 = 0; lag < 256; lag += 16) {
@@ -138,16 +163,7 @@ function correlations(own: f32): void {
 
 /** Pitch in octaves from 150 Hz, kept where there is no voice; how voiced; and five times how far the pitch rose within 20 ms. */
 function track(to: i32): void {
-  let best: i32 = 0;
-  let most: f32 = -2;
-  for (let at: i32 = 4; at <= lastHalfLag; at += 4) {
-    const own = load<f32>(correlationsAt + at);
-    const score = own - load<f32>(lagCostsAt + at);
-    if (score > most && own >= load<f32>(correlationsAt + at - 4) && own >= load<f32>(correlationsAt + at + 4)) {
-      best = at;
-      most = score;
-    }
-  }
+  const best = period();
   const voicing: f32 = best === 0 ? 0 : max<f32>(0, load<f32>(correlationsAt + best));
   const before = load<f32>(pitchStateAt);
   const earlier = load<f32>(pitchStateAt, 4);
@@ -161,6 +177,35 @@ function track(to: i32): void {
   store<f32>(to, held);
   store<f32>(to, voicing, 4);
   store<f32>(to, abs<f32>(glide) > greatestGlide ? 0 : 5 * glide, 8);
+}
+
+/** The half lag, in bytes, whose correlation is a peak and greatest less its cost: of those alike the shortest; 0 where there is none. */
+function period(): i32 {
+  let mosts = f32x4.splat(-2);
+  let bests = i32x4.splat(0);
+  let here = i32x4(4, 8, 12, 16);
+  for (let at: i32 = 4; at <= lastHalfLag; at += 16) {
+    const own = v128.load(correlationsAt + at);
+    const isPeak = v128.and(f32x4.ge(own, v128.load(correlationsAt + at - 4)), f32x4.ge(own, v128.load(correlationsAt + at + 4)));
+    const score = f32x4.sub(own, v128.load(lagCostsAt + at));
+    const better = v128.and(isPeak, f32x4.gt(score, mosts));
+    mosts = v128.bitselect(score, mosts, better);
+    bests = v128.bitselect(here, bests, better);
+    here = i32x4.add(here, i32x4.splat(16));
+  }
+  let best = i32x4.extract_lane(bests, 0);
+  let most = f32x4.extract_lane(mosts, 0);
+  for (let lane: i32 = 1; lane < 4; lane += 1) {
+    mosts = v128.shuffle<f32>(mosts, mosts, 1, 2, 3, 0);
+    bests = v128.shuffle<i32>(bests, bests, 1, 2, 3, 0);
+    const score = f32x4.extract_lane(mosts, 0);
+    const at = i32x4.extract_lane(bests, 0);
+    if (score > most || (score === most && at < best)) {
+      best = at;
+      most = score;
+    }
+  }
+  return best;
 }
 
 /** Octaves from 150 Hz, of the vertex of the parabola through a correlation and its neighbours. */
