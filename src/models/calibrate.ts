@@ -8,16 +8,25 @@ import type { Posterior } from './types.ts';
  * Throws UT_ENGINE_FAILED where a logit is not finite: a score made from it would be an invention.
  */
 export function calibrate(logits: Float32Array, temperature: number): Posterior {
+  // Loops, not iterators and callbacks: for six numbers those take ten times as long, for each window of each caller.
   let greatest = -Infinity;
-  for (const [index, logit] of logits.entries()) {
+  for (let index = 0; index < logits.length; index++) {
+    const logit = logits[index] ?? NaN;
     if (!Number.isFinite(logit)) {
       throw new UndertoneError('UT_ENGINE_FAILED', `Expected logit ${String(index)} to be finite, got \`${String(logit)}\``);
     }
-    greatest = Math.max(greatest, logit);
+    if (logit > greatest) greatest = logit;
   }
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - greatest) / temperature));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  return { probabilities: Float32Array.from(weights, (weight) => weight / sum) };
+  const weights = new Float64Array(logits.length);
+  let sum = 0;
+  for (let index = 0; index < logits.length; index++) {
+    const weight = Math.exp(((logits[index] ?? 0) - greatest) / temperature);
+    weights[index] = weight;
+    sum += weight;
+  }
+  const probabilities = new Float32Array(logits.length);
+  for (let index = 0; index < logits.length; index++) probabilities[index] = (weights[index] ?? 0) / sum;
+  return { probabilities };
 }
 
 /** Chosen by the UAR of one run with 10 % of the packets lost in bursts; without loss it changes nothing. */

@@ -103,7 +103,8 @@ export class Smoother {
     const { hopFrames, hopSamples: frameSamples, verdictPower } = this.#options.manifest;
     // By the media that it stands for: what was said while the hop was wide counts no less.
     const weight = (window.hopFrames / hopFrames) * verdictWeight(window, verdictPower);
-    for (const [index, probability] of probabilities.entries()) utterance.sum[index] = (utterance.sum[index] ?? 0) + weight * probability;
+    const { sum } = utterance;
+    for (let index = 0; index < sum.length; index++) sum[index] = (sum[index] ?? 0) + weight * (probabilities[index] ?? 0);
     utterance.weight += weight;
     utterance.points += 1;
     utterance.concealedSum += window.concealedRatio;
@@ -185,10 +186,13 @@ export class Smoother {
     if (restart) this.#hysteresis.reset();
     const hops = Math.max(0, endSample - this.#lastEndSample) / this.#hopSamples;
     const weight = restart ? 1 : 1 - (1 - this.#options.alpha) ** Math.max(1, hops);
-    const smoothed = Float64Array.from(probabilities, (probability, index) => {
-      const old = before?.[index] ?? 0;
-      return restart ? probability : old + weight * (probability - old);
-    });
+    const smoothed = new Float64Array(probabilities);
+    if (!restart) {
+      for (let index = 0; index < smoothed.length; index++) {
+        const old = before[index] ?? 0;
+        smoothed[index] = old + weight * ((smoothed[index] ?? 0) - old);
+      }
+    }
     this.#smoothed = smoothed;
     this.#smoothedIn = utterance;
     this.#lastEndSample = endSample;
@@ -217,6 +221,6 @@ export class Smoother {
     const { labels, uncertainBelow } = this.#options.manifest;
     const confidence = values[index] ?? 0;
     const label = confidence < uncertainBelow ? 'uncertain' : (labels[index] ?? 'uncertain');
-    return { label, confidence, probabilities: Float32Array.from(values) };
+    return { label, confidence, probabilities: new Float32Array(values) };
   }
 }
