@@ -18,6 +18,8 @@ export interface CorpusClip {
   readonly emotion: string;
   /** Official split of the corpus, empty where it has none. */
   readonly split: string;
+  /** The corpus's code of the sentence that is spoken; empty where it is not known. */
+  readonly sentence: string;
   /** Crowd votes by label, in the order of {@link labels}; all 0 where the corpus has none. */
   readonly votes: readonly number[];
 }
@@ -84,6 +86,7 @@ async function readManifest(file: string): Promise<CorpusClip[]> {
     sex: cell('sex'),
     emotion: cell('emotion'),
     split: cell('split'),
+    sentence: cell('sentence') || (parseClipPath(cell('path'))?.sentence ?? ''),
     votes: labels.map((label) => Number(cell(`vote_${label}`)) || 0),
   }));
 }

@@ -16,6 +16,8 @@ export interface NamedClip {
   readonly sex: string;
   /** Empty where the corpus has no official split. */
   readonly split: string;
+  /** The corpus's code of the sentence, where speakers say the same ones in every emotion; else empty. */
+  readonly sentence: string;
 }
 
 /** A clip's emotions by the code that its name (or, of IEMOCAP, its text file) has for them, in the words of this project. */
@@ -58,25 +60,25 @@ type Parser = (stem: string, folders: readonly string[]) => NamedClip | null;
 const parsers: Readonly<Record<CorpusName, Parser>> = {
   /** Actor, sentence, emotion, intensity: `AudioWAV/1001_DFA_ANG_XX.wav`. */
   'crema-d': (stem) => {
-    const [, speaker, code] = /^(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z]{2}$/i.exec(stem) ?? [];
+    const [, speaker, sentence, code] = /^(\d{4})_([A-Z]{3})_([A-Z]{3})_[A-Z]{2}$/i.exec(stem) ?? [];
     const emotion = emotionOf('crema-d', code?.toUpperCase());
-    if (speaker === undefined || emotion === null) return null;
+    if (speaker === undefined || sentence === undefined || emotion === null) return null;
     const split = validationActors.has(Number(speaker)) ? 'validation' : testActors.has(Number(speaker)) ? 'test' : 'train';
-    return { corpus: 'crema-d', speaker, emotion, sex: '', split };
+    return { corpus: 'crema-d', speaker, emotion, sex: '', split, sentence: sentence.toUpperCase() };
   },
   /** Audio only, speech, emotion, intensity, statement, repetition, actor: `Actor_12/03-01-05-01-01-01-12.wav`. Actors of odd numbers are men. */
   ravdess: (stem) => {
-    const [, code, speaker] = /^03-01-(\d{2})-0[12]-0[12]-0[12]-(\d{2})$/.exec(stem) ?? [];
+    const [, code, sentence, speaker] = /^03-01-(\d{2})-0[12]-(0[12])-0[12]-(\d{2})$/.exec(stem) ?? [];
     const emotion = emotionOf('ravdess', code);
-    if (speaker === undefined || emotion === null) return null;
-    return { corpus: 'ravdess', speaker, emotion, sex: Number(speaker) % 2 === 1 ? 'male' : 'female', split: '' };
+    if (speaker === undefined || sentence === undefined || emotion === null) return null;
+    return { corpus: 'ravdess', speaker, emotion, sex: Number(speaker) % 2 === 1 ? 'male' : 'female', split: '', sentence };
   },
   /** Speaker, text, emotion, version: `wav/03a01Fa.wav`. */
   emodb: (stem) => {
-    const [, speaker, code] = /^(\d{2})[ab]\d{2}([A-Z])[a-z]?$/.exec(stem) ?? [];
+    const [, speaker, sentence, code] = /^(\d{2})([ab]\d{2})([A-Z])[a-z]?$/.exec(stem) ?? [];
     const emotion = emotionOf('emodb', code);
-    if (speaker === undefined || emotion === null) return null;
-    return { corpus: 'emodb', speaker, emotion, sex: emodbMen.has(speaker) ? 'male' : 'female', split: '' };
+    if (speaker === undefined || sentence === undefined || emotion === null) return null;
+    return { corpus: 'emodb', speaker, emotion, sex: emodbMen.has(speaker) ? 'male' : 'female', split: '', sentence };
   },
   /** Speaker, emotion, sentence: `DC/a01.wav`, or `DC_a01.wav` where all lie in one folder. All four speakers are men. */
   savee: (stem, folders) => {
@@ -85,7 +87,8 @@ const parsers: Readonly<Record<CorpusName, Parser>> = {
     const speaker = named?.[1] ?? /^(?:DC|JE|JK|KL)$/.exec(folders.at(-1) ?? '')?.[0];
     const emotion = emotionOf('savee', code);
     if (speaker === undefined || emotion === null) return null;
-    return { corpus: 'savee', speaker, emotion, sex: 'male', split: '' };
+    // Of fifteen sentences of an emotion most are of that one alone, so that the sentence would tell it.
+    return { corpus: 'savee', speaker, emotion, sex: 'male', split: '', sentence: '' };
   },
   /**
    * `Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`: the letter of the session's name is of the one who
@@ -94,7 +97,7 @@ const parsers: Readonly<Record<CorpusName, Parser>> = {
   iemocap: (stem, folders) => {
     const [, session, sex] = /^(Ses0[1-5])[FM]_(?:impro|script)\w+_([FM])\d{3}$/.exec(stem) ?? [];
     if (session === undefined || sex === undefined || !stem.startsWith(`${folders.at(-1) ?? ''}_`)) return null;
-    return { corpus: 'iemocap', speaker: session + sex, emotion: null, sex: sex === 'F' ? 'female' : 'male', split: '' };
+    return { corpus: 'iemocap', speaker: session + sex, emotion: null, sex: sex === 'F' ? 'female' : 'male', split: '', sentence: '' };
   },
 };
 

@@ -12,7 +12,17 @@ import type { FeaturesOptions } from './options.ts';
 import { playCallers } from './pool.ts';
 import { readRooms } from './rooms.ts';
 
-const clipColumns = ['path', 'speaker', 'sex', 'emotion', 'split', 'first_row', 'rows', ...labels.map((label) => `vote_${label}`)];
+const clipColumns = [
+  'path',
+  'speaker',
+  'sex',
+  'emotion',
+  'split',
+  'sentence',
+  'first_row',
+  'rows',
+  ...labels.map((label) => `vote_${label}`),
+];
 
 /** How often it is said how far it is. */
 const sayEveryMs = 5000;
@@ -84,7 +94,7 @@ async function readContext(
 }
 
 function row(clip: CorpusClip, firstRow: number, rows: number): string {
-  return [clip.path, clip.speaker, clip.sex, clip.emotion, clip.split, firstRow, rows, ...clip.votes].join(',');
+  return [clip.path, clip.speaker, clip.sex, clip.emotion, clip.split, clip.sentence, firstRow, rows, ...clip.votes].join(',');
 }
 
 /** Says every few seconds how much is done, and how long the rest will take: a copy takes as long as several plain clips. */

@@ -25,6 +25,7 @@ def clips_of(speakers, copies=1):
         voices=[frozenset()] * count,
         features=[np.zeros((20, 104), dtype=np.float32)] * count,
         heard=[np.ones(20, dtype=np.float32)] * count,
+        sentences=np.array([["AAA", "BBB", ""][take] for _, _, take in rows]),
     )
 
 

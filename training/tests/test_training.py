@@ -18,16 +18,22 @@ import torch
 from train import initial_of, taught_by
 from undertone.data import load, split_by_speaker
 from undertone import augment
+from undertone.hints import Hints, sentences_of
+from undertone.layers import running_pool
 from undertone.exporting import context_of, settled, write_graphs, write_manifest
 from undertone.serving import StreamingTrunk
 from undertone.report import Calibration, calibrated, figures, pooled
 from undertone.score import score
-from undertone.trainer import Recipe, Trainer
+from undertone.trainer import Recipe, Trainer, read
 from undertone.normalize import normalize
 from undertone.windows import STRIDE, cut, pad, random_ends, utterances, window_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Recipe(epochs=2, batch=4, channels=16, lstm=8, lr=1e-3)
+
+
+def replace_sentences(clips, code):
+    return replace(clips, sentences=np.full(len(clips), code))
 
 
 class Training(unittest.TestCase):
@@ -244,6 +250,41 @@ class Training(unittest.TestCase):
     def test_trains_in_other_voices(self):
         self.run_of("warped", replace(SMALL, epochs=1, warp_share=0.5))
         self.assertTrue(np.isfinite(self.log_of("warped")[0]["loss"]))
+
+    def test_hints_of_emotion_and_sentence_move_the_trunk_and_are_left_behind(self):
+        recipe = replace(SMALL, epochs=1, hint_emotion=0.5, hint_sentence=0.25)
+        plain, _ = self.run_of("unhinted", replace(SMALL, epochs=1))
+        hinted, _ = self.run_of("hinted", recipe)
+        self.assertEqual(set(hinted.model.state_dict()), set(plain.model.state_dict()))
+        self.assertFalse(torch.equal(hinted.model.join[0].weight, plain.model.join[0].weight))
+        known = sorted({path.split("_")[1] for path in self.train.paths})
+        self.assertEqual([known[row.argmax()] for row in sentences_of(self.train)], [path.split("_")[1] for path in self.train.paths])
+        # Gone on with, the layers are what they were.
+        again = Trainer(recipe, self.train, self.folder / "hinted")
+        again.restore(read(self.folder / "hinted" / "checkpoint.pt"))
+        self.assertTrue(all(torch.equal(a, b) for a, b in zip(again.hints.parameters(), hinted.hints.parameters())))
+        silent = replace_sentences(self.train, "")
+        with self.assertRaisesRegex(SystemExit, "which sentence is spoken"):
+            Trainer(recipe, silent, self.folder / "silent")
+        Trainer(replace(recipe, hint_sentence=0.0), silent, self.folder / "silent")
+
+    def test_a_hint_is_of_what_was_heard_so_far(self):
+        torch.manual_seed(3)
+        hints = Hints(4, 2, 1.0, 1.0)
+        trunk, heard = torch.randn(1, 10, 4), torch.tensor([0, 1, 1, 0, 1, 1, 1, 1, 0, 0.0])[None, :, None]
+        pooled = running_pool(trunk, heard)
+        so_far = trunk[0, [1, 2, 4, 5]]
+        self.assertTrue(torch.allclose(pooled[0, 5, :4], so_far.mean(0), atol=1e-5))
+        self.assertTrue(torch.allclose(pooled[0, 5, 4:], (so_far.var(0, unbiased=False) + 1e-3).sqrt(), atol=1e-4))
+        steps = torch.cat([trunk, torch.zeros(1, 10, 3), heard], 2)
+        emotions, sentences = torch.eye(6)[:1], torch.tensor([[0.0, 1.0]])
+        loss = hints(steps, emotions, sentences, 0.0)
+        logits = hints.layers(pooled)[0, [4, 5, 6, 7]]
+        expected = -(logits[:, :6].log_softmax(1)[:, 0].mean() + logits[:, 6:].log_softmax(1)[:, 1].mean())
+        self.assertAlmostEqual(float(loss), float(expected), places=5)
+        # A clip whose sentence is not known is no hint.
+        without = hints(steps, emotions, torch.zeros(1, 2), 0.0)
+        self.assertAlmostEqual(float(without), float(-logits[:, :6].log_softmax(1)[:, 0].mean()), places=5)
 
     def test_learns_from_a_teacher_that_knows_the_same_speakers_alone(self):
         first, _ = self.run_of("teacher")

@@ -34,6 +34,8 @@ class Clips:
     voices: list
     features: list
     heard: list
+    # Which sentence of the corpus each clip speaks, by the corpus's own code; empty where that is not known.
+    sentences: np.ndarray
     # How many of a frame's features after the log-mel are cepstra; what follows them is the pitch.
     cepstra: int = CEPSTRA
 
@@ -46,7 +48,7 @@ class Clips:
         return Clips(
             [self.paths[i] for i in at], self.speakers[at], self.callers[at], self.copies[at], self.sexes[at],
             self.labels[at], self.votes[at], [self.voices[i] for i in at], [self.features[i] for i in at], [self.heard[i] for i in at],
-            self.cepstra,
+            self.sentences[at], self.cepstra,
         )
 
 
@@ -90,6 +92,7 @@ def load(folder, split=None):
         voices=[voices_of(row.get("condition") or "") for row in kept],
         features=frames,
         heard=flags,
+        sentences=np.array([row.get("sentence") or "" for row in kept]),
         cepstra=cepstra_of(folder),
     )
 

@@ -98,3 +98,11 @@ def pool(values, weight):
     mean = (weight * values).sum(1)
     variance = (weight * (values - mean.unsqueeze(1)).square()).sum(1)
     return torch.cat([mean, (variance + 1e-3).sqrt()], 1)
+
+
+def running_pool(values, heard):
+    """Mean and standard deviation of what was heard so far, after each step: `[B, T, C]`, `[B, T, 1]` to `[B, T, 2 C]`."""
+    count = heard.cumsum(1).clamp(min=1)
+    mean = (values * heard).cumsum(1) / count
+    square = (values * values * heard).cumsum(1) / count
+    return torch.cat([mean, ((square - mean * mean).clamp(min=0) + 1e-3).sqrt()], 2)

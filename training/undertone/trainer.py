@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from . import augment, noise
 from .data import LABELS, assert_disjoint, soft_targets
+from .hints import Hints, sentences_of
 from .importing import read_weights, settle
 from .metrics import recalls, uar
 from .model import EmoNet
@@ -68,6 +69,9 @@ class Recipe:
     early_share: float = 0.0
     # How far the statistics of normalised features are off: see augment.jitter.
     jitter: float = 0.0
+    # Weights of what is said along the way, of the emotion and of the sentence: see hints.Hints.
+    hint_emotion: float = 0.0
+    hint_sentence: float = 0.0
     average: float = 0.998
     channels: int = 144
     lstm: int = 96
@@ -115,9 +119,14 @@ class Trainer:
         if initial is not None:
             self.model.load_state_dict(initial)
         self.averaged = copy.deepcopy(self.model)
+        self.sentences = sentences_of(train)
+        if recipe.hint_sentence > 0 and self.sentences.shape[1] < 2:
+            raise SystemExit("Expected features that say which sentence is spoken, for --hint-sentence is above 0, got none: `npm run features` writes them")
+        with torch.random.fork_rng(devices=[]):
+            self.hints = Hints(recipe.channels, self.sentences.shape[1], recipe.hint_emotion, recipe.hint_sentence)
         # Decay spares what is one-dimensional: biases and norms.
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
+        every = [*self.model.parameters(), *(self.hints.parameters() if self.hinted else [])]
+        matrices, vectors = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}], lr=recipe.lr,
             **FUSED,
@@ -127,6 +136,10 @@ class Trainer:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, recipe.lr, total_steps=total + 1, pct_start=0.15, div_factor=10)
         self.epoch = 0
         self.half = has_fast_half()
+
+    @property
+    def hinted(self):
+        return self.recipe.hint_emotion > 0 or self.recipe.hint_sentence > 0
 
     def go_on_from(self, graph, batches=24):
         """Starts from the weights of an exported model's whole-window graph, as of an earlier run on the same speakers."""
@@ -210,7 +223,7 @@ class Trainer:
         recipe, rng = self.recipe, self.rng
         z, heard, starts = self.inputs(index)
         ends = random_ends(heard, starts, rng, recipe.windows, recipe.early_share)
-        targets = self.targets[index]
+        targets, sentences = self.targets[index], self.sentences[index]
         if recipe.mixup > 0:
             # Each clip against another of its batch, aligned at the end of what is scored.
             share = torch.from_numpy(rng.beta(recipe.mixup, recipe.mixup, len(index)).astype(np.float32))
@@ -218,11 +231,12 @@ class Trainer:
             order = torch.from_numpy(rng.permutation(len(index)))
             heard = torch.maximum(heard, heard[order] * (share < 0.95)[:, None])
             z = torch.lerp(z[order], z, share[:, None, None])
-            targets = share[:, None] * targets + (1 - share)[:, None] * targets[order]
+            targets, sentences = (torch.lerp(of[order], of, share[:, None]) for of in (targets, sentences))
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             steps, _ = self.model.trunk(z, heard)
             logits = self.model.score(cut(steps.float(), ends)).float()
-        return F.cross_entropy(logits, targets.repeat_interleave(recipe.windows, 0), label_smoothing=recipe.smoothing)
+        loss = F.cross_entropy(logits, targets.repeat_interleave(recipe.windows, 0), label_smoothing=recipe.smoothing)
+        return loss + self.hints(steps.float(), targets, sentences, recipe.smoothing) if self.hinted else loss
 
     def average(self):
         taken = self.schedule.last_epoch
@@ -277,12 +291,12 @@ class Trainer:
     def state(self):
         return {
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(), "epoch": self.epoch, "rng": self.rng.bit_generator.state,
+            "hints": self.hints.state_dict(), "schedule": self.schedule.state_dict(), "epoch": self.epoch, "rng": self.rng.bit_generator.state,
             "numpy": np.random.get_state(), "torch": torch.get_rng_state(),
         }
 
     def restore(self, state):
-        for name in ("model", "averaged", "optimizer", "schedule"):
+        for name in ("model", "averaged", "optimizer", "schedule", *(["hints"] if self.hinted else [])):
             getattr(self, name).load_state_dict(state[name])
         self.epoch = state["epoch"]
         self.rng.bit_generator.state = state["rng"]

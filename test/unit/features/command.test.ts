@@ -108,7 +108,7 @@ describe('features', () => {
     const { code, said } = await run('--corpus', 'crema-d', '--data', join(folder, 'wavs'), '--out', out);
     expect(code, said).toBe(0);
     expect(readExport(out).rows).toMatchObject([
-      { path: 'AudioWAV/1001_IEO_ANG_HI.wav', speaker: '1001', emotion: 'anger', split: 'train' },
+      { path: 'AudioWAV/1001_IEO_ANG_HI.wav', speaker: '1001', emotion: 'anger', split: 'train', sentence: 'IEO' },
     ]);
   });
 

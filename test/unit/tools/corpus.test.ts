@@ -22,24 +22,24 @@ function put(path: string, text = ''): void {
 
 describe('parseClipPath', () => {
   it.each([
-    ['1001_DFA_ANG_XX.wav', { corpus: 'crema-d', speaker: '1001', emotion: 'anger', sex: '', split: 'train' }],
-    ['1015_IEO_HAP_HI.flac', { corpus: 'crema-d', speaker: '1015', emotion: 'happiness', sex: '', split: 'validation' }],
-    ['1010_TSI_SAD_XX.opus', { corpus: 'crema-d', speaker: '1010', emotion: 'sadness', sex: '', split: 'test' }],
-    ['03-01-08-02-02-01-12.wav', { corpus: 'ravdess', speaker: '12', emotion: 'surprise', sex: 'female', split: '' }],
-    ['03-01-01-01-01-01-01.WAV', { corpus: 'ravdess', speaker: '01', emotion: 'neutral', sex: 'male', split: '' }],
-    ['wav/03a01Fa.wav', { corpus: 'emodb', speaker: '03', emotion: 'happiness', sex: 'male', split: '' }],
-    ['16b10Wb.ogg', { corpus: 'emodb', speaker: '16', emotion: 'anger', sex: 'female', split: '' }],
-    ['08b02Lc.flac', { corpus: 'emodb', speaker: '08', emotion: 'boredom', sex: 'female', split: '' }],
-    ['AudioData/DC/a01.wav', { corpus: 'savee', speaker: 'DC', emotion: 'anger', sex: 'male', split: '' }],
-    ['KL\\su15.wav', { corpus: 'savee', speaker: 'KL', emotion: 'surprise', sex: 'male', split: '' }],
-    ['JE_sa07.wav', { corpus: 'savee', speaker: 'JE', emotion: 'sadness', sex: 'male', split: '' }],
+    ['1001_DFA_ANG_XX.wav', { corpus: 'crema-d', speaker: '1001', emotion: 'anger', sex: '', split: 'train', sentence: 'DFA' }],
+    ['1015_IEO_HAP_HI.flac', { corpus: 'crema-d', speaker: '1015', emotion: 'happiness', sex: '', split: 'validation', sentence: 'IEO' }],
+    ['1010_TSI_SAD_XX.opus', { corpus: 'crema-d', speaker: '1010', emotion: 'sadness', sex: '', split: 'test', sentence: 'TSI' }],
+    ['03-01-08-02-02-01-12.wav', { corpus: 'ravdess', speaker: '12', emotion: 'surprise', sex: 'female', split: '', sentence: '02' }],
+    ['03-01-01-01-01-01-01.WAV', { corpus: 'ravdess', speaker: '01', emotion: 'neutral', sex: 'male', split: '', sentence: '01' }],
+    ['wav/03a01Fa.wav', { corpus: 'emodb', speaker: '03', emotion: 'happiness', sex: 'male', split: '', sentence: 'a01' }],
+    ['16b10Wb.ogg', { corpus: 'emodb', speaker: '16', emotion: 'anger', sex: 'female', split: '', sentence: 'b10' }],
+    ['08b02Lc.flac', { corpus: 'emodb', speaker: '08', emotion: 'boredom', sex: 'female', split: '', sentence: 'b02' }],
+    ['AudioData/DC/a01.wav', { corpus: 'savee', speaker: 'DC', emotion: 'anger', sex: 'male', split: '', sentence: '' }],
+    ['KL\\su15.wav', { corpus: 'savee', speaker: 'KL', emotion: 'surprise', sex: 'male', split: '', sentence: '' }],
+    ['JE_sa07.wav', { corpus: 'savee', speaker: 'JE', emotion: 'sadness', sex: 'male', split: '', sentence: '' }],
     [
       'IEMOCAP_full_release/Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M000.wav',
-      { corpus: 'iemocap', speaker: 'Ses01M', emotion: null, sex: 'male', split: '' },
+      { corpus: 'iemocap', speaker: 'Ses01M', emotion: null, sex: 'male', split: '', sentence: '' },
     ],
     [
       'Session5/sentences/wav/Ses05M_script03_2b/Ses05M_script03_2b_F012.wav',
-      { corpus: 'iemocap', speaker: 'Ses05F', emotion: null, sex: 'female', split: '' },
+      { corpus: 'iemocap', speaker: 'Ses05F', emotion: null, sex: 'female', split: '', sentence: '' },
     ],
   ])('reads %s', (name, expected) => {
     expect(parseClipPath(name)).toEqual(expected);
@@ -154,9 +154,10 @@ describe('readCorpus', () => {
         sex: 'female',
         emotion: 'fear',
         split: 'test',
+        sentence: 'DFA',
         votes: [3, 0, 0, 0, 0, 0],
       },
-      { path: 'x.opus', corpus: null, speaker: 'two', sex: 'male', emotion: 'calm', split: '', votes: [0, 0, 0, 0, 0, 0] },
+      { path: 'x.opus', corpus: null, speaker: 'two', sex: 'male', emotion: 'calm', split: '', sentence: '', votes: [0, 0, 0, 0, 0, 0] },
     ]);
   });
 
