@@ -1,12 +1,13 @@
 // WebAssembly with a memory of its own: what the front end's and the network's kernels are loaded with.
 import { readFileSync } from 'node:fs';
 
-/** What of the global object is used here; Node's types leave it out. */
+/** A memory that an instance has of its own. */
 export interface WebAssemblyMemory {
   /** Another one after it has grown. */
   readonly buffer: ArrayBuffer;
 }
 
+/** What of the global object is used here; Node's types leave it out. */
 interface WebAssemblyApi {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Memory: new (size: { initial: number; maximum: number }) => WebAssemblyMemory;
@@ -27,7 +28,7 @@ export function instantiate(code: URL, bytes: number): { readonly memory: ArrayB
   return { memory: memory.buffer, exports };
 }
 
-/** What a module exports that imports nothing. */
-export function compileModule(code: Uint8Array): unknown {
+/** What an instance exports of code that imports nothing, and has a memory of its own. */
+export function instantiateAlone(code: Uint8Array): unknown {
   return new Instance(new Module(code), {}).exports;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A package of the registry that carries libopus 1.4 as Xiph released it. It is unpacked, never installed. */
+/** A package of the registry that carries the sources of libopus 1.4. It is unpacked, never installed. */
 const source = {
   packageName: 'libopus@1.0.7',
   sha512: 'zdfso8UOLbNKFHYG50Q82cVVdFqrWBFslXVOtFG+fJzFHw4GB7/5eyxkIYr5iCyqPYD3boIyYRSg/Ap+e3nt2Q==',

@@ -18,8 +18,7 @@ import torch
 from train import initial_of, taught_by
 from undertone.data import load, split_by_speaker
 from undertone import augment
-from undertone.hints import Hints, sentences_of
-from undertone.layers import running_pool
+from undertone.hints import sentences_of
 from undertone.exporting import context_of, settled, write_graphs, write_manifest
 from undertone.serving import StreamingTrunk
 from undertone.report import Calibration, calibrated, figures, pooled
@@ -267,24 +266,6 @@ class Training(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "which sentence is spoken"):
             Trainer(recipe, silent, self.folder / "silent")
         Trainer(replace(recipe, hint_sentence=0.0), silent, self.folder / "silent")
-
-    def test_a_hint_is_of_what_was_heard_so_far(self):
-        torch.manual_seed(3)
-        hints = Hints(4, 2, 1.0, 1.0)
-        trunk, heard = torch.randn(1, 10, 4), torch.tensor([0, 1, 1, 0, 1, 1, 1, 1, 0, 0.0])[None, :, None]
-        pooled = running_pool(trunk, heard)
-        so_far = trunk[0, [1, 2, 4, 5]]
-        self.assertTrue(torch.allclose(pooled[0, 5, :4], so_far.mean(0), atol=1e-5))
-        self.assertTrue(torch.allclose(pooled[0, 5, 4:], (so_far.var(0, unbiased=False) + 1e-3).sqrt(), atol=1e-4))
-        steps = torch.cat([trunk, torch.zeros(1, 10, 3), heard], 2)
-        emotions, sentences = torch.eye(6)[:1], torch.tensor([[0.0, 1.0]])
-        loss = hints(steps, emotions, sentences, 0.0)
-        logits = hints.layers(pooled)[0, [4, 5, 6, 7]]
-        expected = -(logits[:, :6].log_softmax(1)[:, 0].mean() + logits[:, 6:].log_softmax(1)[:, 1].mean())
-        self.assertAlmostEqual(float(loss), float(expected), places=5)
-        # A clip whose sentence is not known is no hint.
-        without = hints(steps, emotions, torch.zeros(1, 2), 0.0)
-        self.assertAlmostEqual(float(without), float(-logits[:, :6].log_softmax(1)[:, 0].mean()), places=5)
 
     def test_learns_from_a_teacher_that_knows_the_same_speakers_alone(self):
         first, _ = self.run_of("teacher")

@@ -29,10 +29,12 @@ class Hints(nn.Module):
         said = (heard * (heard.cumsum(1) >= EARLIEST_FRAMES // STRIDE))[..., 0]
         logits = self.layers(running_pool(steps[..., : self.channels], heard))
         total = 0.0
-        for weight, own, target in zip(self.weights, logits.split([len(LABELS), self.sentences], 2), (emotions, sentences)):
+        # A sentence that is not known must stay zeros, so there is no smoothing of sentences.
+        layers = zip(self.weights, logits.split([len(LABELS), self.sentences], 2), (emotions, sentences), (smoothing, 0.0))
+        for weight, own, target, smoothed in layers:
             if weight > 0:
                 target = target[..., None].expand(-1, -1, own.shape[1])
-                losses = F.cross_entropy(own.transpose(1, 2), target, label_smoothing=smoothing if own.shape[2] == len(LABELS) else 0.0, reduction="none")
+                losses = F.cross_entropy(own.transpose(1, 2), target, label_smoothing=smoothed, reduction="none")
                 total = total + weight * (losses * said).sum() / said.sum().clamp(min=1)
         return total
 

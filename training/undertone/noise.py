@@ -11,7 +11,6 @@ BIN_HZ = 16000 / 512
 VALUES_PER_BIN = 0.6
 # Frames so far below the noise are not heard any more, dB.
 DROWNED_DB = -18.0
-# Gauss and Hermite's quadrature for a normal distribution.
 # What the bands of the pitch and the voicing say of noise, mean and deviation, measured on white noise.
 NOISE_PITCH, NOISE_PITCH_SPREAD = 0.07, 0.12
 NOISE_VOICING, NOISE_VOICING_SPREAD = 0.27, 0.07
@@ -19,6 +18,7 @@ NOISE_VOICING, NOISE_VOICING_SPREAD = 0.27, 0.07
 TRACK, VOICED_FROM, GREATEST_GLIDE = 3, 0.5, 0.4
 # Bands that the pitch is heard in: src/pipeline/pitch.ts.
 PITCH_HZ = 900.0
+# Gauss and Hermite's quadrature for a normal distribution.
 NODES, WEIGHTS = (torch.from_numpy(values.astype(np.float32)) for values in np.polynomial.hermite_e.hermegauss(7))
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 

@@ -1,6 +1,6 @@
 // Loads the libopus that this project builds (`npm run build:opus`): the innermost loops of its decoder in SIMD.
 import { readFileSync } from 'node:fs';
-import { compileModule, type WebAssemblyMemory } from '../../wasm.ts';
+import { instantiateAlone, type WebAssemblyMemory } from '../../wasm.ts';
 
 /** Added to a count of samples of which one may lie beyond 1 or be no number. */
 export const outOfRange = 0x1_0000;
@@ -37,7 +37,7 @@ export function loadLibopus(): Libopus {
 }
 
 function load(): Libopus {
-  const { memory, ...functions } = compileModule(readFileSync(code)) as Functions & { readonly memory: WebAssemblyMemory };
+  const { memory, ...functions } = instantiateAlone(readFileSync(code)) as Functions & { readonly memory: WebAssemblyMemory };
   let bytes = new Uint8Array(memory.buffer);
   let integers = new Int32Array(memory.buffer);
   let floats = new Float32Array(memory.buffer);

@@ -10,7 +10,7 @@ import { opusFecSamples, parseOpusPacket, type OpusPacketInfo } from '../../../s
 import { readRecording, samplesOf } from '../../../tools/audio/recording.ts';
 import { resample } from '../../../tools/audio/resample.ts';
 
-// A woman's anger and a man's sadness.
+// The fear of one actor and the anger of another.
 const clips = ['assets/demo/1050_IWL_FEA_XX.opus', 'assets/demo/1015_IEO_ANG_HI.opus'];
 const [narrow, medium, wide, full] = [1101, 1102, 1103, 1105] as unknown as Bandwidth[];
 let speech = new Float32Array();
