@@ -1,4 +1,4 @@
-// WebAssembly with a memory of its own: what the front end's and the network's kernels are loaded with.
+// WebAssembly with a memory of its own: what the kernels of the front end and the network, and libopus, are loaded with.
 import { readFileSync } from 'node:fs';
 
 /** A memory that an instance has of its own. */
