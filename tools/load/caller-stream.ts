@@ -10,6 +10,8 @@ import { isComfortNoise, type Clip, type VoiceFrame, type Voices } from './voice
 export interface Cast {
   readonly voices: Voices;
   readonly talkRatio: number;
+  /** Share of the callers who never speak. */
+  readonly listenerShare: number;
   readonly lossPercent: number;
   readonly jitterMs: number;
   /** Whether packets say their level (RFC 6464). */
@@ -68,11 +70,13 @@ export class Casting {
   }
 
   #turnsOf(call: number): Turns {
-    const { voices, talkRatio, seed, seatsByCall } = this.#cast;
+    const { voices, talkRatio, listenerShare, seed, seatsByCall } = this.#cast;
     let turns = this.#turns.get(call);
     if (turns === undefined) {
       const first = seatsByCall.slice(0, call).reduce((sum, seats) => sum + seats, 0);
-      const seats = Array.from({ length: seatsByCall[call] ?? 0 }, (_, seat) => voiceOf(voices, first + seat));
+      const seats = Array.from({ length: seatsByCall[call] ?? 0 }, (_, seat) =>
+        listens(first + seat, listenerShare) ? [] : voiceOf(voices, first + seat),
+      );
       turns = new Turns({ seats, talkRatio, seed: mix(seed, call) });
       this.#turns.set(call, turns);
     }
@@ -92,7 +96,8 @@ export class CallerStream {
   /** Frames since the caller's start. */
   #frame = 0;
   #silenceFrame = 0;
-  #turn: Turn;
+  /** Null for one who never speaks. */
+  #turn: Turn | null;
   #atMs = 0;
   #sent = 0;
   #sentFrameBefore = false;
@@ -149,8 +154,8 @@ export class CallerStream {
 
   /** What is said, or not, at a frame of the run. */
   #say(runFrame: number): VoiceFrame {
-    const { clip, startFrame } = this.#turn;
-    if (runFrame >= startFrame) {
+    if (this.#turn !== null && runFrame >= this.#turn.startFrame) {
+      const { clip, startFrame } = this.#turn;
       if (runFrame === startFrame + clip.frames.length - 1) this.#turn = this.#turns.next(this.#caller.seat, runFrame + 1);
       this.#silenceFrame = 0;
       return clip.frames[runFrame - startFrame] ?? null;
@@ -165,6 +170,11 @@ function voiceOf({ voices }: Voices, index: number): readonly Clip[] {
   const voice = voices[index % voices.length];
   if (voice === undefined) throw new RangeError('Expected one voice or more, got none');
   return voice;
+}
+
+/** Whether the caller of that number listens: so many of each few callers do, whatever their calls. */
+function listens(index: number, share: number): boolean {
+  return Math.floor((index + 1) * share + 1e-9) > Math.floor(index * share + 1e-9);
 }
 
 /** A seed for one of many. */

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly churnPerMinute: number;
   /** Share of the time that each caller speaks. */
   readonly talkRatio: number;
+  /** Share of the callers who never speak, whatever the others do. */
+  readonly listenerShare: number;
   /** Callers of one call. */
   readonly callSize: number;
   /** Sockets that follow calls; null for one a call. */
@@ -66,6 +68,7 @@ export const usage = `Usage: npm run load -- --callers N --seconds S [options]
   --room DB          between turns a room is heard, of noise so many dB under full scale, 30 to 90 (digital silence)
   --churn PER_MIN    that many callers a minute leave, each for a new one
   --talk RATIO       share of the time that each caller speaks (0.4); 1: everybody talks all the time
+  --listeners SHARE  that share of the callers never speaks, from 0 to 1 (0)
   --call-size N      callers of one call, 1 to 30 (4)
   --subscribers M    sockets that follow the calls (one a call)
   --find-limit       raise the callers until points are missing, the hop widens or the p99 of latency passes 500 ms
@@ -81,6 +84,7 @@ const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 const known = {
   ...{ callers: text, seconds: text, 'warm-up': text, audio: text, codec: text, bitrate: text, loss: text, jitter: text, churn: text },
+  ...{ listeners: text },
   ...{ talk: text, 'call-size': text, subscribers: text, 'max-callers': text, url: text, token: text, config: text, seed: text },
   ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag, 'audio-level': flag, room: text },
 };
@@ -124,6 +128,7 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
     roomDbov: values.room === undefined ? null : -number('--room', values.room, 30, 90),
     churnPerMinute: number('--churn', values.churn ?? '0', 0, 6000),
     talkRatio: number('--talk', values.talk ?? '0.4', 0.01, 1),
+    listenerShare: number('--listeners', values.listeners ?? '0', 0, 1),
     callSize: whole('--call-size', values['call-size'] ?? '4', 1, 30),
     subscribers: values.subscribers === undefined ? null : whole('--subscribers', values.subscribers, 1, 5000),
     findLimit,

@@ -12,7 +12,7 @@ export interface Turn {
 
 /** A call to make turns for. */
 export interface TurnsOptions {
-  /** What each seat of the call can say, at least one clip. */
+  /** What each seat of the call can say; nothing for one who listens, and has no turns. */
   readonly seats: readonly (readonly Clip[])[];
   /** Share of the time that each of them speaks, above 0 and at most 1. */
   readonly talkRatio: number;
@@ -25,25 +25,29 @@ export interface TurnsOptions {
  * At a ratio of 1 each speaks clip after clip.
  */
 export class Turns {
-  readonly #conversations: readonly Conversation[];
+  /** By seat. */
+  readonly #conversations: (Conversation | null)[];
 
   constructor({ seats, talkRatio, seed }: TurnsOptions) {
     if (!(talkRatio > 0 && talkRatio <= 1)) {
       throw new RangeError(`Expected \`talkRatio\` to be above 0 and at most 1, got \`${talkRatio}\``);
     }
     const perConversation = Math.max(1, Math.floor(1 / talkRatio + 1e-9));
-    const count = Math.ceil(seats.length / perConversation);
-    this.#conversations = Array.from({ length: count }, (_, index) => {
-      const members = seats.flatMap((clips, seat) => (seat % count === index ? [{ seat, clips }] : []));
-      return new Conversation(members, talkRatio * members.length, createRandom(seed + index * 0x9e3779b9));
-    });
+    const speakers = seats.flatMap((clips, seat) => (clips.length > 0 ? [{ seat, clips }] : []));
+    const count = Math.ceil(speakers.length / perConversation);
+    this.#conversations = Array.from({ length: seats.length }, () => null);
+    for (let index = 0; index < count; index += 1) {
+      const members = speakers.filter((_, place) => place % count === index);
+      const conversation = new Conversation(members, talkRatio * members.length, createRandom(seed + index * 0x9e3779b9));
+      for (const { seat } of members) this.#conversations[seat] = conversation;
+    }
   }
 
-  /** The first turn of a seat that begins at `fromFrame` or later. */
-  next(seat: number, fromFrame: number): Turn {
-    const conversation = this.#conversations[seat % this.#conversations.length];
+  /** The first turn of a seat that begins at `fromFrame` or later; null where that seat only listens. */
+  next(seat: number, fromFrame: number): Turn | null {
+    const conversation = this.#conversations[seat];
     if (conversation === undefined) throw new RangeError(`Expected a seat of the call, got ${seat}`);
-    return conversation.next(seat, fromFrame);
+    return conversation?.next(seat, fromFrame) ?? null;
   }
 }
 

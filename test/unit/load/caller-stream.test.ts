@@ -26,7 +26,17 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function castOf(changes: Partial<Cast> = {}): Cast {
-  return { voices: demo, talkRatio: 0.4, lossPercent: 0, jitterMs: 0, audioLevel: false, seed: 1, seatsByCall: [4], ...changes };
+  return {
+    voices: demo,
+    talkRatio: 0.4,
+    listenerShare: 0,
+    lossPercent: 0,
+    jitterMs: 0,
+    audioLevel: false,
+    seed: 1,
+    seatsByCall: [4],
+    ...changes,
+  };
 }
 
 function packetsOf(cast: Cast, count: number, who = caller): (Arriving & { readonly packet: RtpPacket })[] {
@@ -115,6 +125,21 @@ describe('a caller of a load test', () => {
       expect(step(before.packet.timestamp, packet.timestamp, 2 ** 32)).toBe((atMs - before.atMs) * 48);
       expect(packet.marker).toBe(atMs - before.atMs > 20);
     }
+  });
+
+  it('never speaks where it is one of those who listen, so many of each few', () => {
+    const seatsByCall = [3, 3, 2];
+    const speaks = (listenerShare: number): boolean[] =>
+      seatsByCall.flatMap((seats, call) =>
+        Array.from({ length: seats }, (_, seat) => {
+          const sent = packetsOf(castOf({ talkRatio: 1, listenerShare, seatsByCall }), 300, { ...caller, call, seat });
+          return sent.some(({ packet }) => packet.payload.length > 3);
+        }),
+      );
+    expect(speaks(0.5)).toEqual([true, false, true, false, true, false, true, false]);
+    expect(speaks(0.25).filter((one) => !one)).toHaveLength(2);
+    expect(speaks(0)).not.toContain(false);
+    expect(speaks(1)).not.toContain(true);
   });
 
   it('says its level where that is asked for: that of the sound, and of a room between turns', async () => {

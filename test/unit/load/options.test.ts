@@ -29,6 +29,7 @@ describe('options of a load test', () => {
       dtx: false,
       churnPerMinute: 0,
       talkRatio: 0.4,
+      listenerShare: 0,
       callSize: 4,
       subscribers: null,
       findLimit: false,
@@ -66,6 +67,8 @@ describe('options of a load test', () => {
         '1',
       ],
       ...[
+        '--listeners',
+        '0.5',
         '--call-size',
         '2',
         '--subscribers',
@@ -94,6 +97,7 @@ describe('options of a load test', () => {
         talkRatio: 1,
       },
       ...{
+        listenerShare: 0.5,
         callSize: 2,
         subscribers: 9,
         findLimit: true,

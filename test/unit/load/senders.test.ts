@@ -15,7 +15,16 @@ afterEach(async () => {
 
 it('sends what each caller has to say, from one socket, never before it is due', async () => {
   const voices = await loadVoices({ audioDir: null, codec: 'opus', bitrateKbps: null, dtx: false, roomDbov: null, seed: 1 });
-  const cast: Cast = { voices, talkRatio: 0.5, lossPercent: 0, jitterMs: 10, audioLevel: false, seed: 3, seatsByCall: [3] };
+  const cast: Cast = {
+    voices,
+    talkRatio: 0.5,
+    listenerShare: 0,
+    lossPercent: 0,
+    jitterMs: 10,
+    audioLevel: false,
+    seed: 3,
+    seatsByCall: [3],
+  };
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   ends.push(() => socket.close());
   await once(socket, 'listening');

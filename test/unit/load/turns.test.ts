@@ -6,11 +6,17 @@ const clip = (name: string, frames: number): Clip => ({ name, frames: Array<null
 const voice = [clip('a', 100), clip('b', 150), clip('c', 50)];
 const seats = (count: number): Clip[][] => Array.from({ length: count }, () => voice);
 
+function turnOf(turns: Turns, seat: number, fromFrame: number): Turn {
+  const turn = turns.next(seat, fromFrame);
+  if (turn === null) throw new Error(`Expected seat ${seat} to speak`);
+  return turn;
+}
+
 /** All turns of a call that begin before a frame, in order of time. */
 function turnsUntil(turns: Turns, count: number, untilFrame: number): Turn[] {
   const all: Turn[] = [];
   for (let seat = 0; seat < count; seat += 1) {
-    for (let turn = turns.next(seat, 0); turn.startFrame < untilFrame; turn = turns.next(seat, turn.startFrame + 1)) all.push(turn);
+    for (let turn = turnOf(turns, seat, 0); turn.startFrame < untilFrame; turn = turnOf(turns, seat, turn.startFrame + 1)) all.push(turn);
   }
   return all.toSorted((a, b) => a.startFrame - b.startFrame);
 }
@@ -63,8 +69,17 @@ describe('turns of a call', () => {
     expect(turnsUntil(new Turns({ seats: seats(3), talkRatio: 0.3, seed: 6 }), 3, 20_000)).not.toEqual(forwards);
   });
 
+  it('are shared among those who have something to say; others only listen', () => {
+    const turns = new Turns({ seats: [voice, [], voice, [], []], talkRatio: 0.5, seed: 3 });
+    for (const seat of [1, 3, 4]) expect(turns.next(seat, 0)).toBeNull();
+    const all = Array.from({ length: 40 }, (_, i) => [turnOf(turns, 0, i * 500), turnOf(turns, 2, i * 500)]).flat();
+    expect(new Set(all.map(({ seat }) => seat))).toEqual(new Set([0, 2]));
+    expect(() => turns.next(5, 0)).toThrow('Expected a seat of the call, got 5');
+    expect(new Turns({ seats: [[]], talkRatio: 1, seed: 1 }).next(0, 0)).toBeNull();
+  });
+
   it('of different calls do not begin together', () => {
-    const starts = Array.from({ length: 20 }, (_, seed) => new Turns({ seats: seats(1), talkRatio: 0.4, seed }).next(0, 0).startFrame);
+    const starts = Array.from({ length: 20 }, (_, seed) => turnOf(new Turns({ seats: seats(1), talkRatio: 0.4, seed }), 0, 0).startFrame);
     expect(new Set(starts).size).toBeGreaterThan(15);
   });
 
