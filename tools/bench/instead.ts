@@ -88,7 +88,8 @@ async function startPython(samples: Float32Array, batch: number): Promise<TimedP
 
 /** The windows of speech that is heard chunk by chunk. */
 function windowsOf(samples: Float32Array, frontEnd: FrontEndSpec, trackId: string): EngineWindow[] {
-  const [extractor, detector, assembler] = [new FeatureExtractor(), new SpeechDetector(), new WindowAssembler(plainTrack, frontEnd)];
+  const extractor = new FeatureExtractor({ pitch: frontEnd.pitch ?? false });
+  const [detector, assembler] = [new SpeechDetector(), new WindowAssembler(plainTrack, frontEnd)];
   const windows: EngineWindow[] = [];
   for (let at = 0; at + chunkSamples <= samples.length; at += chunkSamples) {
     const chunk = { startSample: at, samples: samples.subarray(at, at + chunkSamples), concealed: false, arrivalMs: 0 };

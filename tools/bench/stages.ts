@@ -128,7 +128,7 @@ function wholeVariants({ raw }: Inputs, frontEnd: FrontEndSpec, decoder: AudioDe
   const take = (): void => undefined;
   const receive = (hear: (extractor: FeatureExtractor, chunk: PcmChunk) => void): void => {
     const receiver = new AudioReceiver({ codec: callersCodec, decoder });
-    const extractor = new FeatureExtractor();
+    const extractor = new FeatureExtractor({ pitch: frontEnd.pitch ?? false });
     const forward = (chunk: PcmChunk): void => {
       hear(extractor, chunk);
     };

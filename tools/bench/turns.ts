@@ -82,15 +82,15 @@ function samplesOnly(decoder: AudioDecoder): Take {
   return receive(decoder, () => undefined);
 }
 
-function features(decoder: AudioDecoder): Take {
-  const extractor = new FeatureExtractor();
+function features(decoder: AudioDecoder, { pitch = false }: FrontEndSpec): Take {
+  const extractor = new FeatureExtractor({ pitch });
   return receive(decoder, (chunk) => {
     extractor.process(chunk, () => undefined);
   });
 }
 
-function speech(decoder: AudioDecoder): Take {
-  const extractor = new FeatureExtractor();
+function speech(decoder: AudioDecoder, { pitch = false }: FrontEndSpec): Take {
+  const extractor = new FeatureExtractor({ pitch });
   const detector = new SpeechDetector();
   return receive(decoder, (chunk) => {
     extractor.process(chunk, (frame) => {

@@ -17,7 +17,7 @@ export type Part = string | number;
 
 /** Every window of a caller who says these clips with these pauses. */
 export async function windowsOf(parts: readonly Part[], spec: FrontEndSpec, trackId = 'a'): Promise<FeatureWindow[]> {
-  const extractor = new FeatureExtractor();
+  const extractor = new FeatureExtractor({ pitch: spec.pitch ?? false });
   const detector = new SpeechDetector();
   const assembler = new WindowAssembler(track(trackId), spec);
   const windows: FeatureWindow[] = [];
