@@ -84,9 +84,9 @@ const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 const known = {
   ...{ callers: text, seconds: text, 'warm-up': text, audio: text, codec: text, bitrate: text, loss: text, jitter: text, churn: text },
-  ...{ listeners: text },
   ...{ talk: text, 'call-size': text, subscribers: text, 'max-callers': text, url: text, token: text, config: text, seed: text },
-  ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag, 'audio-level': flag, room: text },
+  ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag, 'audio-level': flag },
+  ...{ room: text, listeners: text },
 };
 
 /** Callers that one run may have: as many as a server of the tool's own has ports for. */

@@ -126,6 +126,7 @@ describe('options of a load test', () => {
     [[...least, '--room', '0'], '--room to be a number from 30 to 90, got `0`'],
     [[...least, '--jitter', '2000'], '--jitter to be a number from 0 to 1000, got `2000`'],
     [[...least, '--talk', '0'], '--talk to be a number from 0.01 to 1, got `0`'],
+    [[...least, '--listeners', '1.5'], '--listeners to be a number from 0 to 1, got `1.5`'],
     [[...least, '--call-size', '31'], '--call-size to be a whole number from 1 to 30, got `31`'],
     [[...least, '--audio', '/nowhere'], '--audio to be a folder, got `/nowhere`'],
     [[...least, '--url', 'ftp://x'], '--url to be an http or https address, got `ftp://x`'],
