@@ -72,6 +72,12 @@ async function list(): Promise<readonly Record<string, unknown>[]> {
   return (await ask('GET', '')).body['ingests'] as Record<string, unknown>[];
 }
 
+/** The media worker is asked for the packets once the tap is open: what comes before its answer is not heard. */
+async function untilHeard(): Promise<void> {
+  await vi.waitFor(async () => expect(await server.metric('undertone_taps')).toBe(1));
+  await sleep(300);
+}
+
 function send(opened: Opened, changes: Partial<FfmpegRtp> = {}): FfmpegSender {
   const { port, payloadType } = opened;
   const sender = new FfmpegSender(speech, { codec: 'pcmu', ptimeMs: 20, payloadType, ssrc: opened.ssrc ?? 4321, port, ...changes });
@@ -198,6 +204,7 @@ describe('an exchange that suppresses silence', () => {
     const ssrc = 9;
     const { port } = await open('caller', { ssrc });
     const words = createPcmuEncoder().encode(await speechSamples(2));
+    await untilHeard();
     const socket = createSocket('udp4');
     const began = performance.now();
     let sequence = 65_530;
@@ -226,9 +233,7 @@ describe('a gateway that says how loud its packets are', () => {
   it.each([true, false])('has its silence skipped by that, if it was told of the extension (%s)', async (told) => {
     server = await startApp();
     const { port } = await open('caller', { ssrc: 9, codec: 'opus', ...(told ? { audioLevelExtensionId: 4 } : {}) });
-    // The media worker is asked for the packets once the tap is open: what comes before its answer is not heard.
-    await vi.waitFor(async () => expect(await server.metric('undertone_taps')).toBe(1));
-    await sleep(300);
+    await untilHeard();
     const socket = createSocket('udp4');
     const began = performance.now();
     for (let n = 0; n < 100; n += 1) {
