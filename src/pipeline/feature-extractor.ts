@@ -22,8 +22,6 @@ const pitchReach = pitchSpanSamples - frameSamples + 2 * hopSamples;
 export interface FeatureExtractorOptions {
   /** Whether frames have pitch. @default false */
   readonly pitch?: boolean;
-  /** Asked before so many frames of digital silence are emitted one by one: where it takes them, by answering true, they are not. @default takes none */
-  readonly skip?: ((count: number) => boolean) | undefined;
 }
 
 /**
@@ -50,7 +48,6 @@ export interface FeatureExtractorOptions {
  */
 export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   readonly #kernel = frontEndKernel();
-  readonly #skip: ((count: number) => boolean) | undefined;
   /** The samples since the beginning of the next frame: fewer than a frame. */
   readonly #pending = new Float32Array(frameSamples);
   /** What the next frame's pitch needs of those before; null where no pitch is wanted. */
@@ -63,8 +60,7 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   /** Position just after the newest sample, of the chunk at hand or before, that is not zero. */
   #soundEnd = 0;
 
-  constructor({ pitch = false, skip }: FeatureExtractorOptions = {}) {
-    this.#skip = skip;
+  constructor({ pitch = false }: FeatureExtractorOptions = {}) {
     this.#pitch = pitch ? new Float32Array(pitchStateCount + lowRateBefore) : null;
     this.#pitch?.set(initialPitchState);
   }
@@ -127,8 +123,6 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
     if (concealed) this.#concealedEnd = this.#nextSample;
     const firstIndex = this.#nextIndex;
     this.#nextIndex += frames;
-    const someConcealed = concealed || concealedBefore > firstEnd - hopSamples;
-    if (frames > 0 && allSilent && !someConcealed && this.#skip?.(frames) === true) return;
     for (let i = 0; i < frames; i += 1) {
       const row = (allSilent ? undefined : rows[i]) ?? silence;
       const lastHopStart = firstEnd + (i - 1) * hopSamples;

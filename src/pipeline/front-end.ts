@@ -40,9 +40,7 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
 
   constructor({ track, spec, decoder, blocks, mostGatheredMs, onFrame, ...options }: FrontEndOptions) {
     this.#receiver = decoder === null ? null : new AudioReceiver({ ...options, codec: track.codec, decoder });
-    // Who wants each frame gets each.
-    const skip = onFrame === undefined ? this.#skip : undefined;
-    this.#extractor = new FeatureExtractor({ pitch: spec.pitch ?? false, skip });
+    this.#extractor = new FeatureExtractor({ pitch: spec.pitch ?? false });
     this.#assembler = new WindowAssembler(track, spec, options.pace, blocks);
     this.#gather = new PacketGather(track.codec, mostGatheredMs);
     this.#hopFrames = spec.hopFrames;
@@ -100,13 +98,6 @@ export class FrontEnd implements Processor<RtpPacket, PipelineOutput> {
 
   readonly #hear = (chunk: PcmChunk): void => {
     this.#extractor.process(chunk, this.#detect);
-  };
-
-  /** Of one who is silent for long nothing is done frame by frame: most who are in a call do not speak. */
-  readonly #skip = (count: number): boolean => {
-    if (!this.#detector.idle || !this.#assembler.idle) return false;
-    this.#detector.skip(count);
-    return true;
   };
 
   readonly #detect = (frame: RawFrame): void => {

@@ -1,7 +1,6 @@
 // Voice activity on the log-mel that is computed anyway: a small network says which frames are speech; hysteresis makes utterances.
 import type { Emit, Processor } from '../processor.ts';
 import type { RawFrame } from './feature-extractor.ts';
-import { frontEndKernel } from './kernel/kernel.ts';
 import { melBands, mfccCount } from './mel.ts';
 import { pitchCount } from './pitch.ts';
 import type { FeatureFrame } from './types.ts';
@@ -49,12 +48,6 @@ const defaults = {
   endFrames: 40,
 };
 
-/**
- * Frames of digital silence behind which none is judged anything but silence: twice as many as the network goes on for, which is not given more. Those
- * that wait, and those that speech before them marks, come on top.
- */
-const settledFrames = 16;
-
 /** A frame that waits. */
 interface Slot {
   index: number;
@@ -83,9 +76,6 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
   readonly #edges = new UtteranceEdges();
   readonly #probabilities = new Float32Array(pairFrames);
   readonly #ring: Slot[] = [];
-  readonly #silence = frontEndKernel().silence.logMel;
-  /** Frames of digital silence in a row, up to the newest. */
-  #silentFrames = 0;
   /** Frames taken in, and frames emitted. */
   #seen = 0;
   #released = 0;
@@ -115,7 +105,6 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
     slot.arrivalMs = input.arrivalMs;
     slot.probability = 0;
     this.#seen = input.index + 1;
-    this.#silentFrames = !input.concealed && input.logMel === this.#silence ? this.#silentFrames + 1 : 0;
     this.#edges.take(input.index, input.logMel, input.concealed);
     const pair = this.#sequence.take(input);
     if (pair !== null) {
@@ -124,24 +113,6 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
       for (let i = 0; i < pairFrames; i += 1) this.#judge(pair.index + 1 - 2 * pairFrames + i, this.#probabilities[i] ?? 0, input, emit);
     }
     this.#release(this.#seen - delayFrames, emit);
-  }
-
-  /** Whether more digital silence would make it emit frames that are no speech, between two utterances, and nothing else: then {@link skip} leaves it as that would. */
-  get idle(): boolean {
-    const { delayFrames, hangoverFrames } = this.#options;
-    return !this.#speaking && this.#silentFrames >= delayFrames + hangoverFrames + settledFrames;
-  }
-
-  /** Takes so many frames of digital silence, the next ones, where it is {@link idle}. */
-  skip(count: number): void {
-    this.#seen += count;
-    this.#released += count;
-    this.#edges.skip(count);
-    // All that waits is silence already, and its times are asked of speech alone.
-    for (let index = this.#seen - Math.min(count, this.#ring.length); index < this.#seen; index += 1) {
-      const slot = this.#slot(index);
-      if (slot !== undefined) slot.index = index;
-    }
   }
 
   /** Whether the next frame will go out as it comes, whatever is in it. */

@@ -82,15 +82,6 @@ export class UtteranceEdges {
     this.#seen = index + 1;
   }
 
-  /** Takes so many frames of digital silence, of which nothing is said later. */
-  skip(count: number): void {
-    for (let index = this.#seen + Math.max(0, count - memoryFrames); index < this.#seen + count; index += 1) {
-      this.#levels[index % memoryFrames] = silenceDb - 1;
-      this.#probabilities[index % memoryFrames] = 0;
-    }
-    this.#seen += count;
-  }
-
   /** Takes what is said of a frame later. */
   judge(index: number, probability: number): void {
     this.#probabilities[index % memoryFrames] = probability;

@@ -74,14 +74,6 @@ export class WindowAssembler implements Processor<DetectedSpeech, PipelineOutput
     emit({ kind: 'window', window: this.#window(input.frame, hopFactor * hopFrames) });
   }
 
-  /**
-   * Whether frames between two utterances need not be given to it: no window is due, and what it keeps of the last utterance goes where the
-   * next one starts.
-   */
-  get idle(): boolean {
-    return this.#open === null;
-  }
-
   /** What was said before belongs to another utterance, whose verdict is its own. */
   #forget(): void {
     this.#open = null;
