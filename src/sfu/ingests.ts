@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts';
 import type { CallRegistry, Joined } from './call-registry.ts';
 import type { SfuEvent } from './events.ts';
 import { IngestPorts } from './ingest-ports.ts';
+import { IngestWatch, longestLookMs } from './ingest-watch.ts';
 import { defaultIngestOptions, ingestCodecs } from './ingest-types.ts';
 import type { IngestInfo, IngestOpened, IngestOptions, IngestRequest } from './ingest-types.ts';
 import type { PlainEndpoint } from './participant.ts';
@@ -34,20 +35,15 @@ interface Ingest {
   ssrc: number | null;
   finder: SsrcFinder | undefined;
   endpoint: PlainEndpoint | undefined;
-  packets: number;
-  /** Of anything that came to the port, as of the last check. */
-  bytes: number;
-  idleSinceMs: number;
-  checking: boolean;
+  readonly watch: IngestWatch;
+  /** Which of the timer's turns looks after it: not all at once. */
+  readonly turn: number;
   released: boolean;
 }
 
 /** How often the idle are looked for, in a part of the time that they may be idle. */
-const checksPerTimeout = 4;
-const longestCheckMs = 2_000;
-
-/** More than RTCP alone sends between two checks, and less than any codec does. */
-const anotherStreamBytes = 1000;
+const looksPerTimeout = 4;
+const turnsPerLook = 8;
 
 /** How often, and how long apart, it is tried to take a port back that mediasoup has just been told to give up. */
 const takeBackTries = 20;
@@ -60,7 +56,9 @@ export class Ingests {
   readonly #ports: IngestPorts;
   readonly #ingests = new Map<string, Ingest>();
   readonly #timer: NodeJS.Timeout;
+  #turn = 0;
   #opening = 0;
+  #opened = 0;
   #closed = false;
 
   constructor(context: IngestsContext, options: Partial<IngestOptions> = {}) {
@@ -70,10 +68,11 @@ export class Ingests {
     context.events$.subscribe((event) => {
       if (event.type === 'participantLeft') this.#onLeft(event.participant);
     });
-    const checkMs = Math.min(longestCheckMs, this.#options.idleTimeoutMs / checksPerTimeout);
+    const lookMs = Math.min(longestLookMs, this.#options.idleTimeoutMs / looksPerTimeout);
     this.#timer = setInterval(() => {
-      for (const ingest of this.#ingests.values()) void this.#check(ingest);
-    }, checkMs);
+      this.#turn = (this.#turn + 1) % turnsPerLook;
+      for (const ingest of this.#ingests.values()) if (ingest.turn === this.#turn) void this.#check(ingest);
+    }, lookMs / turnsPerLook);
     this.#timer.unref();
   }
 
@@ -154,16 +153,15 @@ export class Ingests {
 
   async #listen(found: Pick<Ingest, 'request' | 'payloadType' | 'joined'>): Promise<Ingest> {
     const { request, payloadType } = found;
+    const { callId, participantId, ssrc } = request;
+    const { taps } = this.#context;
     const base = {
       ...found,
       ingestId: randomUUID(),
-      packets: 0,
-      bytes: 0,
-      idleSinceMs: performance.now(),
-      checking: false,
+      watch: new IngestWatch(() => taps.packetsOf({ callId, participantId })),
+      turn: this.#opened++ % turnsPerLook,
       released: false,
     };
-    const { ssrc } = request;
     if (ssrc === undefined) {
       const { port, opened } = await this.#ports.open((at) => findSsrc(this.#options.listenIp, at, payloadType));
       return { ...base, port, ssrc: null, finder: opened, endpoint: undefined };
@@ -192,7 +190,7 @@ export class Ingests {
       if (ingest.released) return;
       ingest.endpoint = await this.#receive(ingest, ssrc, ingest.port);
       ingest.ssrc = ssrc;
-      ingest.idleSinceMs = performance.now();
+      ingest.watch.restart();
     } catch (error) {
       if (ingest.released) return;
       this.#context.logger.error({ ingestId: ingest.ingestId, err: messageOf(error) }, 'An ingest could not take its stream');
@@ -201,39 +199,21 @@ export class Ingests {
   }
 
   async #check(ingest: Ingest): Promise<void> {
-    if (ingest.checking) return;
-    ingest.checking = true;
+    const { endpoint, joined, request, watch } = ingest;
     try {
-      const { packets, bytes } = await this.#receivedOf(ingest);
-      const others = bytes - ingest.bytes;
-      ingest.bytes = bytes;
-      if (packets !== ingest.packets) {
-        ingest.packets = packets;
-        ingest.idleSinceMs = performance.now();
-      } else if (packets > 0 && others > anotherStreamBytes && ingest.request.ssrc === undefined) {
-        await this.#learnAnew(ingest);
+      if (endpoint !== undefined) {
+        const { transport, producerId } = endpoint;
+        const another = await watch.look({ producer: joined.participant.producer(producerId), transport });
+        if (another && request.ssrc === undefined) await this.#learnAnew(ingest);
       }
     } catch (error) {
       // The media is gone, or about to be; its end is told by an event.
       this.#context.logger.debug({ ingestId: ingest.ingestId, err: messageOf(error) }, 'An ingest could not be looked after');
-    } finally {
-      ingest.checking = false;
     }
-    if (ingest.released || performance.now() - ingest.idleSinceMs < this.#options.idleTimeoutMs) return;
-    const { callId, participantId } = ingest.request;
+    if (ingest.released || watch.idleMs < this.#options.idleTimeoutMs) return;
+    const { callId, participantId } = request;
     this.#context.logger.info({ ingestId: ingest.ingestId, callId, participantId }, 'An ingest was idle and is closed');
     this.delete(ingest.ingestId);
-  }
-
-  /** Packets of the stream alone, for whatever else comes to the port does not keep an ingest open; and bytes of all. */
-  async #receivedOf({ endpoint, joined }: Ingest): Promise<{ packets: number; bytes: number }> {
-    if (endpoint === undefined) return { packets: 0, bytes: 0 };
-    const stats: types.ProducerStat[] = (await joined.participant.producer(endpoint.producerId)?.getStats()) ?? [];
-    const port = await endpoint.transport.getStats();
-    return {
-      packets: stats.reduce((sum, { packetCount }) => sum + packetCount, 0),
-      bytes: port.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0),
-    };
   }
 
   /**
@@ -246,7 +226,7 @@ export class Ingests {
     const fromIp = endpoint.transport.tuple.remoteIp;
     this.#context.logger.info({ ingestId: ingest.ingestId }, 'An ingest is sent another stream and learns its SSRC');
     endpoint.transport.close();
-    Object.assign(ingest, { endpoint: undefined, ssrc: null, packets: 0, bytes: 0 });
+    Object.assign(ingest, { endpoint: undefined, ssrc: null });
     for (let tries = 1; !ingest.released; tries += 1) {
       try {
         ingest.finder = await findSsrc(this.#options.listenIp, port, payloadType, fromIp);

@@ -108,6 +108,11 @@ export class TapManager {
     return this.#entryOf(participant).decision;
   }
 
+  /** Packets that a participant's tap has handed on so far; 0 where there is none. */
+  packetsOf(participant: ParticipantKey): number {
+    return this.#entries.get(keyOf(participant))?.current?.tap?.packets ?? 0;
+  }
+
   /** Closes a participant's tap and forgets them. Unknown participants are ignored. */
   removeParticipant(participant: ParticipantKey): void {
     const entry = this.#entries.get(keyOf(participant));

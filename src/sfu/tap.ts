@@ -23,6 +23,8 @@ export interface OpenTapOptions {
 
 /** A tap that also tells who closed it. */
 export interface ObservableTap extends AudioTap {
+  /** Packets handed on so far. */
+  readonly packets: number;
   /** Emits the reason once, also to late subscribers, and completes. */
   readonly closed$: Observable<ClosedReason>;
 }
@@ -60,6 +62,7 @@ class RtpTap implements ObservableTap {
   #receivers: readonly Subscriber<RawRtp>[] = [];
   readonly #closed$ = new ReplaySubject<ClosedReason>(1);
   readonly #stopListening: () => void;
+  #packets = 0;
   #closed = false;
   #started = false;
 
@@ -87,6 +90,10 @@ class RtpTap implements ObservableTap {
     });
   }
 
+  get packets(): number {
+    return this.#packets;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -109,6 +116,7 @@ class RtpTap implements ObservableTap {
   }
 
   readonly #take: TakeRtp = (data, arrivalMs) => {
+    this.#packets += 1;
     const raw: RawRtp = { data, arrivalMs };
     for (const receiver of this.#receivers) receiver.next(raw);
   };

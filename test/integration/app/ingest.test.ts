@@ -368,6 +368,9 @@ describe('bounds', () => {
     send(wrong, { ssrc: 23 });
     const stops = send(await open('stops', { ssrc: 24 }));
     send(await open('stays'));
+    const unheard = await open('unheard', { ssrc: 25 });
+    send(unheard, { ssrc: 25 });
+    await ask('PATCH', `/${unheard.ingestId}`, { consent: 'withdrawn' });
     const reader = await server.read('pbx');
     const left = (id: string) => reader.first('participant', ({ participantId, action }) => action === 'left' && participantId === id);
     await Promise.all([
@@ -379,6 +382,9 @@ describe('bounds', () => {
     for (const { ingestId } of silent) expect((await ask('DELETE', `/${ingestId}`)).body).toEqual({ closed: false });
     await stops.close();
     await left('stops');
-    expect(await list()).toMatchObject([{ participantId: 'stays', ssrc: 4321 }]);
+    expect(await list()).toMatchObject([
+      { participantId: 'stays', ssrc: 4321 },
+      { participantId: 'unheard', ssrc: 25 },
+    ]);
   });
 });
