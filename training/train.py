@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from undertone.data import folds_of, load, split_by_speaker
-from undertone.importing import Exported, assert_hears_alike
+from undertone.importing import Exported, assert_hears_alike, cepstra_heard_by, deafened
 from undertone.report import calibrated, figures, pooled
 from undertone.score import score, teach
 from undertone.trainer import Recipe, Trainer
@@ -56,11 +56,11 @@ def main():
 def one(recipe, train, test, out, options):
     """A run, its windows' logits on the speakers that it never heard, and its line in runs.jsonl."""
     exported = options.initial is not None and (Path(options.initial) / "manifest.json").exists()
-    initial = initial_of(options.initial, train)
+    initial, cepstra = initial_of(options.initial, train)
     teacher = taught_by(options.teacher, train) if recipe.teacher_share > 0 else None
     trainer = Trainer(recipe, train, out, test, initial=None if exported else initial, teacher=teacher)
     if exported and not (out / "checkpoint.pt").exists():
-        trainer.go_on_from(initial)
+        trainer.go_on_from(initial, cepstra)
     count = sum(p.numel() for p in trainer.model.parameters())
     print(f"{recipe.kind}, {count:,} parameters; {len(trainer.originals)} clips and {len(train) - len(trainer.originals)} copies of "
           f"{len(set(train.speakers))} speakers to train, {len(test)} clips of {len(set(test.speakers))} others to test", flush=True)
@@ -82,14 +82,20 @@ def one(recipe, train, test, out, options):
 
 
 def initial_of(folder, train):
-    """The weights of an earlier run, or the graph of an exported model; stops if it heard anyone else than this one does."""
+    """The weights of an earlier run, or the graph of an exported model; stops if it heard anyone else than this one does.
+
+    And how many cepstra it goes on with, where it heard more of them than there are now: what stands in their place it learns from nothing.
+    """
     if folder is None:
-        return None
+        return None, None
     assert_knows_no_others(folder, train, "--initial")
-    assert_hears_alike(folder, train, "--initial")
+    cepstra = train.cepstra if cepstra_heard_by(folder) > train.cepstra else None
+    if cepstra is None:
+        assert_hears_alike(folder, train, "--initial")
     if (Path(folder) / "manifest.json").exists():
-        return Path(folder) / json.loads((Path(folder) / "manifest.json").read_text())["files"]["whole"]["path"]
-    return torch.load(Path(folder) / "final.pt")["model"]
+        return Path(folder) / json.loads((Path(folder) / "manifest.json").read_text())["files"]["whole"]["path"], cepstra
+    state = torch.load(Path(folder) / "final.pt")["model"]
+    return state if cepstra is None else deafened(state, cepstra), cepstra
 
 
 def taught_by(folders, train):

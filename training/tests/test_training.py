@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from train import initial_of, taught_by
-from undertone.data import load, split_by_speaker
+from undertone.data import FEATURES, load, split_by_speaker
 from undertone import augment
 from undertone.hints import sentences_of
 from undertone.exporting import context_of, settled, write_graphs, write_manifest
@@ -310,6 +310,31 @@ class Training(unittest.TestCase):
         write_manifest(trainer.averaged, {}, trainer.mean, trainer.std, clips.cepstra, Calibration(1.0, 1.0, np.zeros(6)), "0", "", self.folder / "pitched-run")
         manifest = json.loads((self.folder / "pitched-run" / "manifest.json").read_text())
         self.assertEqual((manifest["mfccCount"], manifest["pitchCount"]), (13, 27))
+
+    def test_goes_on_with_the_pitch_from_a_run_that_heard_cepstra_in_its_place(self):
+        before, _ = self.run_of("cepstral")
+        (self.folder / "cepstral" / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
+        same, kept = initial_of(self.folder / "cepstral", self.train)
+        self.assertIsNone(kept)
+        self.assertTrue(all(torch.equal(value, same[name]) for name, value in before.averaged.state_dict().items()))
+        state, cepstra = initial_of(self.folder / "cepstral", replace(self.train, cepstra=13))
+        self.assertEqual(cepstra, 13)
+        torch.manual_seed(2)
+        heard, other = torch.randn(2, 1, 160, FEATURES)
+        other[..., :77] = heard[..., :77]
+        mask, deaf = torch.ones(1, 160), SMALL.network()
+        answers = []
+        for weights in (same, state):
+            deaf.load_state_dict(weights)
+            answers.append([deaf.eval()(features, mask) for features in (heard, other)])
+        # Nothing of the new features is heard yet, and everything else as it was.
+        self.assertFalse(torch.allclose(*answers[0], atol=1e-4))
+        self.assertTrue(torch.equal(*answers[1]))
+        changed = {name for name in state if not torch.equal(state[name], same[name])}
+        self.assertEqual(changed, {"cepstrum.conv.weight", "head.2.weight"})
+        self.assertTrue(torch.equal(state["cepstrum.conv.weight"][:, :13], same["cepstrum.conv.weight"][:, :13]))
+        silent = [name for name in changed if bool((state[name] == 0).any() and (same[name] != 0).all())]
+        self.assertEqual(set(silent), changed)
 
     def test_refuses_test_speakers_in_training(self):
         with self.assertRaisesRegex(SystemExit, "no speaker in both sets"):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .data import CEPSTRA
+from .data import CEPSTRA, FEATURES, MEL_BANDS
 from .windows import WINDOW_FRAMES
 
 EPSILON = 1e-5
@@ -40,10 +40,10 @@ class Exported:
         return logits_at
 
 
-def read_weights(model, path):
+def read_weights(model, path, cepstra=None):
     """Loads the weights of the whole-window graph at `path` into `model`, whose normalisations then do nothing.
 
-    The exporter folds each convolution's batch norm into it: call `settle` before training goes on. Needs the package `onnx`.
+    cepstra: see `deafened`; None where the graph hears what the model will. The exporter folds each convolution's batch norm into it: call `settle` before training goes on. Needs the package `onnx`.
     """
     try:
         import onnx
@@ -68,7 +68,16 @@ def read_weights(model, path):
     missing = [name for name in model.state_dict() if name not in state and not name.endswith("num_batches_tracked")]
     if missing:
         raise SystemExit(f"Expected the graph of an EmoNet of this shape at {path}, but it lacks {', '.join(missing)}")
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict(state if cepstra is None else deafened(state, cepstra), strict=False)
+
+
+def deafened(state, cepstra):
+    """A network's state without a weight on what stands in the place of the cepstra from the `cepstra`-th on, for to the network it is new."""
+    heard, joined = state["cepstrum.conv.weight"].clone(), state["head.2.weight"].clone()
+    heard[:, cepstra:] = 0
+    # The head hears the features themselves last: their means, then their deviations.
+    joined[:, [-FEATURES * part + MEL_BANDS + i for part in (2, 1) for i in range(cepstra, FEATURES - MEL_BANDS)]] = 0
+    return {**state, "cepstrum.conv.weight": heard, "head.2.weight": joined}
 
 
 def folded(model):
@@ -131,7 +140,12 @@ def add_moments(sums, norm: nn.Module, x):
 
 def assert_hears_alike(folder, clips, option):
     """A model that hears the pitch says nothing of cepstra that stand in its place, nor the other way round."""
-    manifest = Path(folder) / "manifest.json"
-    known = json.loads(manifest.read_text()).get("mfccCount", CEPSTRA) if manifest.exists() else torch.load(Path(folder) / "final.pt").get("cepstra", CEPSTRA)
+    known = cepstra_heard_by(folder)
     if known != clips.cepstra:
         raise SystemExit(f"Expected {option} to hear {clips.cepstra} cepstra, as the features have, but {folder} hears {known}")
+
+
+def cepstra_heard_by(folder):
+    """How many cepstra a finished run or an exported model hears; what follows them is the pitch."""
+    manifest = Path(folder) / "manifest.json"
+    return json.loads(manifest.read_text()).get("mfccCount", CEPSTRA) if manifest.exists() else torch.load(Path(folder) / "final.pt").get("cepstra", CEPSTRA)

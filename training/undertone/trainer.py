@@ -141,9 +141,9 @@ class Trainer:
     def hinted(self):
         return self.recipe.hint_emotion > 0 or self.recipe.hint_sentence > 0
 
-    def go_on_from(self, graph, batches=24):
-        """Starts from the weights of an exported model's whole-window graph, as of an earlier run on the same speakers."""
-        read_weights(self.model, graph)
+    def go_on_from(self, graph, cepstra=None, batches=24):
+        """Starts from the weights of an exported model's whole-window graph, as of an earlier run on the same speakers; cepstra: see `importing.deafened`."""
+        read_weights(self.model, graph, cepstra)
         settle(self.model, [self.inputs(index)[:2] for index in self.batches()[:batches]])
         self.averaged.load_state_dict(self.model.state_dict())
 
