@@ -9,7 +9,8 @@ import torch
 
 from undertone.data import load, split_by_speaker
 from undertone.importing import assert_hears_alike
-from undertone.trainer import Recipe, Trainer
+from undertone.recipe import Recipe
+from undertone.trainer import Trainer
 
 
 def main():

@@ -11,9 +11,9 @@ import torch
 from undertone.data import LABELS, load, split_by_speaker
 from undertone.exporting import settled, write_graphs, write_int8, write_manifest, write_parity
 from undertone.importing import assert_hears_alike
+from undertone.recipe import Recipe
 from undertone.report import calibrated, figures
 from undertone.score import score
-from undertone.trainer import Recipe
 
 
 def main():

@@ -13,9 +13,10 @@ import torch
 
 from undertone.data import folds_of, load, split_by_speaker
 from undertone.importing import Exported, assert_hears_alike, cepstra_heard_by, deafened
+from undertone.recipe import Recipe
 from undertone.report import calibrated, figures, pooled
 from undertone.score import score, teach
-from undertone.trainer import Recipe, Trainer
+from undertone.trainer import Trainer
 
 
 def arguments():

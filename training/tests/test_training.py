@@ -23,8 +23,9 @@ from undertone.exporting import context_of, settled, write_graphs, write_manifes
 from undertone.serving import StreamingTrunk
 from undertone.report import Calibration, calibrated, figures, pooled
 from undertone.score import score
-from undertone.trainer import Recipe, Trainer, read
+from undertone.trainer import Trainer, read
 from undertone.normalize import normalize
+from undertone.recipe import Recipe
 from undertone.windows import STRIDE, cut, pad, random_ends, utterances, window_ends
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +121,7 @@ class Training(unittest.TestCase):
         for known in (folder, folder.parent):
             (known / "speakers.json").write_text(json.dumps({"train": sorted(set(self.train.speakers))}))
         other = Trainer(replace(SMALL, seed=9), self.train, self.folder / "from-shipped")
-        other.go_on_from(initial_of(folder, self.train))
+        other.go_on_from(*initial_of(folder, self.train))
         z, heard, _ = other.inputs(other.batches()[0])
         with torch.no_grad():
             expected = trainer.averaged.eval()(z, heard)
@@ -250,8 +251,8 @@ class Training(unittest.TestCase):
         self.run_of("warped", replace(SMALL, epochs=1, warp_share=0.5))
         self.assertTrue(np.isfinite(self.log_of("warped")[0]["loss"]))
 
-    def test_hints_of_emotion_and_sentence_move_the_trunk_and_are_left_behind(self):
-        recipe = replace(SMALL, epochs=1, hint_emotion=0.5, hint_sentence=0.25)
+    def test_hints_of_emotion_sentence_and_phones_move_the_trunk_and_are_left_behind(self):
+        recipe = replace(SMALL, epochs=1, hint_emotion=0.5, hint_sentence=0.25, hint_phones=1.0)
         plain, _ = self.run_of("unhinted", replace(SMALL, epochs=1))
         hinted, _ = self.run_of("hinted", recipe)
         self.assertEqual(set(hinted.model.state_dict()), set(plain.model.state_dict()))
@@ -261,11 +262,15 @@ class Training(unittest.TestCase):
         # Gone on with, the layers are what they were.
         again = Trainer(recipe, self.train, self.folder / "hinted")
         again.restore(read(self.folder / "hinted" / "checkpoint.pt"))
-        self.assertTrue(all(torch.equal(a, b) for a, b in zip(again.hints.parameters(), hinted.hints.parameters())))
+        self.assertEqual(set(again.beside), {"hints", "phones"})
+        for name, module in again.beside.items():
+            self.assertTrue(all(torch.equal(a, b) for a, b in zip(module.parameters(), hinted.beside[name].parameters())))
         silent = replace_sentences(self.train, "")
         with self.assertRaisesRegex(SystemExit, "which sentence is spoken"):
             Trainer(recipe, silent, self.folder / "silent")
-        Trainer(replace(recipe, hint_sentence=0.0), silent, self.folder / "silent")
+        with self.assertRaisesRegex(SystemExit, "which of CREMA-D's sentences is spoken"):
+            Trainer(replace(recipe, hint_sentence=0.0), silent, self.folder / "silent")
+        Trainer(replace(recipe, hint_sentence=0.0, hint_phones=0.0), silent, self.folder / "silent")
 
     def test_learns_from_a_teacher_that_knows_the_same_speakers_alone(self):
         first, _ = self.run_of("teacher")

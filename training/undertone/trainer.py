@@ -3,7 +3,7 @@
 import copy
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from .data import LABELS, assert_disjoint, soft_targets
 from .hints import Hints, sentences_of
 from .importing import read_weights, settle
 from .metrics import recalls, uar
-from .model import EmoNet
 from .normalize import centred, moments_of, normalize, prior_of
+from .phones import Phones, phones_of
 from .score import clip_posteriors, score
 from .windows import PAUSE_FRAMES, STRIDE, cut, pad, random_ends
 
@@ -29,57 +29,6 @@ def has_fast_half():
 
 # One kernel for all weights where the library has it on the CPU.
 FUSED = {"fused": True} if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4) else {}
-
-
-@dataclass
-class Recipe:
-    """Everything that decides a run but its data."""
-
-    kind: str = "emonet"
-    epochs: int = 40
-    batch: int = 32
-    lr: float = 1.5e-3
-    weight_decay: float = 0.02
-    seed: int = 1
-    vote_share: float = 0.25
-    smoothing: float = 0.02
-    mixup: float = 0.2
-    # Share of clips that are drawn from an augmented copy, where there are copies.
-    copy_share: float = 0.5
-    # Share of clips of whose caller nothing was heard before, and up to which share little was; the others are well known.
-    new_share: float = 0.1
-    known_share: float = 0.4
-    # Share of batches whose clips follow an earlier one of the caller within the window's reach.
-    lead_share: float = 0.0
-    # Share of clips whose microphone is changed in the features.
-    channel_share: float = 0.5
-    # How much faster or slower clips are played, up to so many times.
-    tempo: float = 0.12
-    # Share of clips that are spoken by another vocal tract, up to so many times longer or shorter: see augment.warp.
-    warp_share: float = 0.0
-    warp: float = 0.12
-    # Share of clips of which packets are lost: see augment.arrived.
-    loss_share: float = 0.0
-    # Share of clips that are heard in a steady noise, 0 to 20 dB below them: see noise.add.
-    noise_share: float = 0.0
-    # Share of a teacher's posterior of the clean clip in the targets of the clip and its copies.
-    teacher_share: float = 0.0
-    windows: int = 1
-    # Share of clips whose first window ends early in them, as most live windows do.
-    early_share: float = 0.0
-    # How far the statistics of normalised features are off: see augment.jitter.
-    jitter: float = 0.0
-    # Weights of what is said along the way, of the emotion and of the sentence: see hints.Hints.
-    hint_emotion: float = 0.0
-    hint_sentence: float = 0.0
-    average: float = 0.998
-    channels: int = 144
-    lstm: int = 96
-    dropout: float = 0.2
-    head_dropout: float = 0.4
-
-    def network(self):
-        return EmoNet(self.kind, channels=self.channels, lstm=self.lstm, dropout=self.dropout, head_dropout=self.head_dropout)
 
 
 class Trainer:
@@ -122,10 +71,14 @@ class Trainer:
         self.sentences = sentences_of(train)
         if recipe.hint_sentence > 0 and self.sentences.shape[1] < 2:
             raise SystemExit("Expected features that say which sentence is spoken, for --hint-sentence is above 0, got none: `npm run features` writes them")
+        self.phones = phones_of(train)
+        if recipe.hint_phones > 0 and not self.phones[1].any():
+            raise SystemExit("Expected features that say which of CREMA-D's sentences is spoken, for --hint-phones is above 0, got none")
         with torch.random.fork_rng(devices=[]):
             self.hints = Hints(recipe.channels, self.sentences.shape[1], recipe.hint_emotion, recipe.hint_sentence)
+            self.saying = Phones(recipe.channels, recipe.hint_phones)
         # Decay spares what is one-dimensional: biases and norms.
-        every = [*self.model.parameters(), *(self.hints.parameters() if self.hinted else [])]
+        every = [p for module in (self.model, *self.beside.values()) for p in module.parameters()]
         matrices, vectors = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}], lr=recipe.lr,
@@ -140,6 +93,11 @@ class Trainer:
     @property
     def hinted(self):
         return self.recipe.hint_emotion > 0 or self.recipe.hint_sentence > 0
+
+    @property
+    def beside(self):
+        """What learns beside the network, and is left behind."""
+        return {**({"hints": self.hints} if self.hinted else {}), **({"phones": self.saying} if self.recipe.hint_phones > 0 else {})}
 
     def go_on_from(self, graph, cepstra=None, batches=24):
         """Starts from the weights of an exported model's whole-window graph, as of an earlier run on the same speakers; cepstra: see `importing.deafened`."""
@@ -223,7 +181,7 @@ class Trainer:
         recipe, rng = self.recipe, self.rng
         z, heard, starts = self.inputs(index)
         ends = random_ends(heard, starts, rng, recipe.windows, recipe.early_share)
-        targets, sentences = self.targets[index], self.sentences[index]
+        targets, sentences, shares = self.targets[index], self.sentences[index], torch.ones(len(index))
         if recipe.mixup > 0:
             # Each clip against another of its batch, aligned at the end of what is scored.
             share = torch.from_numpy(rng.beta(recipe.mixup, recipe.mixup, len(index)).astype(np.float32))
@@ -232,10 +190,13 @@ class Trainer:
             heard = torch.maximum(heard, heard[order] * (share < 0.95)[:, None])
             z = torch.lerp(z[order], z, share[:, None, None])
             targets, sentences = (torch.lerp(of[order], of, share[:, None]) for of in (targets, sentences))
+            shares = share
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             steps, _ = self.model.trunk(z, heard)
             logits = self.model.score(cut(steps.float(), ends)).float()
         loss = F.cross_entropy(logits, targets.repeat_interleave(recipe.windows, 0), label_smoothing=recipe.smoothing)
+        if recipe.hint_phones > 0:
+            loss = loss + self.saying(steps.float(), [of[index] for of in self.phones], shares)
         return loss + self.hints(steps.float(), targets, sentences, recipe.smoothing) if self.hinted else loss
 
     def average(self):
@@ -291,13 +252,14 @@ class Trainer:
     def state(self):
         return {
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "hints": self.hints.state_dict(), "schedule": self.schedule.state_dict(), "epoch": self.epoch, "rng": self.rng.bit_generator.state,
+            **{name: module.state_dict() for name, module in self.beside.items()}, "schedule": self.schedule.state_dict(), "epoch": self.epoch, "rng": self.rng.bit_generator.state,
             "numpy": np.random.get_state(), "torch": torch.get_rng_state(),
         }
 
     def restore(self, state):
-        for name in ("model", "averaged", "optimizer", "schedule", *(["hints"] if self.hinted else [])):
-            getattr(self, name).load_state_dict(state[name])
+        parts = {name: getattr(self, name) for name in ("model", "averaged", "optimizer", "schedule")} | self.beside
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
         self.epoch = state["epoch"]
         self.rng.bit_generator.state = state["rng"]
         np.random.set_state(state["numpy"])

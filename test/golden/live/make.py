@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE.parents[2] / "training"))
 from undertone.data import load  # noqa: E402
 from undertone.model import STRIDE  # noqa: E402
 from undertone.normalize import normalize  # noqa: E402
-from undertone.trainer import Recipe  # noqa: E402
+from undertone.recipe import Recipe  # noqa: E402
 from undertone.windows import WINDOW_FRAMES, utterances, window_ends  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__)
