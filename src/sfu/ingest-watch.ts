@@ -13,9 +13,9 @@ export const longestLookMs = 1000;
 const anotherStreamBytes = 500;
 
 /**
- * Whose packets the tap hands on is there, and no more is asked: a request to the media worker costs both sides some 0.1 ms, and to ask
- * twice for each of hundreds of callers, every other second, cost more than the packets of those who listen. Where nothing was heard,
- * because nothing came or because nobody may listen, mediasoup's counts tell.
+ * Whose packets the tap hands on is there, and no more is asked: a request costs this thread and the media worker some 0.1 ms together, and
+ * with hundreds of callers there would be hundreds a second. Where nothing was heard, because nothing came or because nobody may listen,
+ * mediasoup's counts tell.
  */
 export class IngestWatch {
   readonly #heard: () => number;
@@ -34,6 +34,11 @@ export class IngestWatch {
   /** Since when no packet of the stream has come, as far as looks tell, ms. */
   get idleMs(): number {
     return performance.now() - this.#comesMs;
+  }
+
+  /** Whether a look is under way: how long nothing has come is not known yet. */
+  get looking(): boolean {
+    return this.#looking;
   }
 
   /** Begins anew, as when the stream is another one. */

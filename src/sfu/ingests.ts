@@ -200,6 +200,7 @@ export class Ingests {
 
   async #check(ingest: Ingest): Promise<void> {
     const { endpoint, joined, request, watch } = ingest;
+    if (watch.looking) return;
     try {
       if (endpoint !== undefined) {
         const { transport, producerId } = endpoint;
@@ -227,6 +228,8 @@ export class Ingests {
     this.#context.logger.info({ ingestId: ingest.ingestId }, 'An ingest is sent another stream and learns its SSRC');
     endpoint.transport.close();
     Object.assign(ingest, { endpoint: undefined, ssrc: null });
+    // Somebody is there: they have the time that anybody has to be found.
+    ingest.watch.restart();
     for (let tries = 1; !ingest.released; tries += 1) {
       try {
         ingest.finder = await findSsrc(this.#options.listenIp, port, payloadType, fromIp);

@@ -130,6 +130,9 @@ class Training(unittest.TestCase):
             norm = other.model.blocks[0].dilated.norm
             self.assertLess(float((norm.running_mean - trainer.averaged.blocks[0].dilated.norm.running_mean).abs().min()), 1)
             self.assertAlmostEqual(float(other.model.stem[1].conv.weight.flatten(1).norm(dim=1).mean()), 1, places=4)
+        # Where the pitch stands in the place of cepstra, nothing of it is heard yet.
+        other.go_on_from(*initial_of(folder, replace(self.train, cepstra=13)))
+        self.assertTrue(bool((other.averaged.cepstrum.conv.weight[:, :13] != 0).any() and (other.averaged.cepstrum.conv.weight[:, 13:] == 0).all()))
         # Its graph teaches what the network taught that it was made of.
         taught, again = (taught_by([each], self.train) for each in (folder, self.folder / "shipped"))
         self.assertTrue(all(np.allclose(taught[path], again[path], atol=1e-4) for path in self.train.paths))

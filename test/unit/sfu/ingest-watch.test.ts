@@ -105,7 +105,10 @@ describe('the watch of an ingest', () => {
   it('has one request under way at most', async () => {
     const watch = new IngestWatch(() => heard);
     comes(1, false);
-    await Promise.all([watch.look(media), watch.look(media)]);
+    const first = watch.look(media);
+    expect(watch.looking).toBe(true);
+    await Promise.all([first, watch.look(media)]);
+    expect(watch.looking).toBe(false);
     expect(asked).toEqual(['transport', 'producer']);
   });
 
