@@ -64,8 +64,13 @@ class Training(unittest.TestCase):
         self.assertEqual(len(drawn), len(trainer.originals) // 4 * 4)
 
     def test_goes_on_after_an_interruption_as_if_there_had_been_none(self):
-        whole, _ = self.run_of("whole")
-        cut_off = Trainer(SMALL, self.train, self.folder / "cut", self.test)
+        for name, recipe in (("adamw", SMALL), ("muon", replace(SMALL, muon=2.0))):
+            with self.subTest(name):
+                self.goes_on(recipe, f"whole-{name}", f"cut-{name}")
+
+    def goes_on(self, recipe, undisturbed, cut):
+        whole, _ = self.run_of(undisturbed, recipe)
+        cut_off = Trainer(recipe, self.train, self.folder / cut, self.test)
 
         class Interrupted(Exception):
             pass
@@ -76,8 +81,8 @@ class Training(unittest.TestCase):
         # The report comes before the checkpoint is written: the first epoch is lost and done again.
         with self.assertRaises(Interrupted):
             cut_off.run(report=interrupt)
-        self.assertFalse((self.folder / "cut" / "checkpoint.pt").exists())
-        once = Trainer(SMALL, self.train, self.folder / "cut", self.test)
+        self.assertFalse((self.folder / cut / "checkpoint.pt").exists())
+        once = Trainer(recipe, self.train, self.folder / cut, self.test)
         lines = []
 
         def stop_after_one(line):
@@ -87,10 +92,10 @@ class Training(unittest.TestCase):
 
         with self.assertRaises(Interrupted):
             once.run(report=stop_after_one)
-        resumed, _ = self.run_of("cut")
+        resumed, _ = self.run_of(cut, recipe)
         for a, b in zip(whole.averaged.state_dict().values(), resumed.averaged.state_dict().values()):
             self.assertTrue(torch.equal(a, b))
-        self.assertEqual([entry["epoch"] for entry in self.log_of("cut")], [1, 2])
+        self.assertEqual([entry["epoch"] for entry in self.log_of(cut)], [1, 2])
 
     def test_learns(self):
         trainer, _ = self.run_of("learns", replace(SMALL, epochs=30, mixup=0.0, lr=5e-3))

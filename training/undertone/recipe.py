@@ -14,6 +14,8 @@ class Recipe:
     batch: int = 32
     lr: float = 1.5e-3
     weight_decay: float = 0.02
+    # Peak rate of Muon's steps of the network's matrices, in units of lr; 0: AdamW moves them, too. See optimizing.Muon.
+    muon: float = 0.0
     seed: int = 1
     vote_share: float = 0.25
     smoothing: float = 0.02

@@ -15,6 +15,7 @@ from .data import LABELS, assert_disjoint, soft_targets
 from .hints import Hints, sentences_of
 from .importing import read_weights, settle
 from .metrics import recalls, uar
+from .optimizing import Optimizing
 from .normalize import centred, moments_of, normalize, prior_of
 from .phones import Phones, phones_of
 from .score import clip_posteriors, score
@@ -25,10 +26,6 @@ def has_fast_half():
     """Whether bfloat16 pays: with AVX2 alone PyTorch emulates it, thirty times slower, and has no LSTM in it; 1.13 (Debian's) has no kernels."""
     capability = getattr(getattr(torch.backends, "cpu", None), "get_cpu_capability", None)
     return capability is not None and capability().startswith("AVX512")
-
-
-# One kernel for all weights where the library has it on the CPU.
-FUSED = {"fused": True} if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4) else {}
 
 
 class Trainer:
@@ -77,16 +74,8 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             self.hints = Hints(recipe.channels, self.sentences.shape[1], recipe.hint_emotion, recipe.hint_sentence)
             self.saying = Phones(recipe.channels, recipe.hint_phones)
-        # Decay spares what is one-dimensional: biases and norms.
-        every = [p for module in (self.model, *self.beside.values()) for p in module.parameters()]
-        matrices, vectors = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}], lr=recipe.lr,
-            **FUSED,
-        )
         self.steps_per_epoch = len(self.originals) // recipe.batch
-        total = self.steps_per_epoch * recipe.epochs
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, recipe.lr, total_steps=total + 1, pct_start=0.15, div_factor=10)
+        self.optimizing = Optimizing(recipe, self.model, self.beside.values(), self.steps_per_epoch * recipe.epochs)
         self.epoch = 0
         self.half = has_fast_half()
 
@@ -200,7 +189,7 @@ class Trainer:
         return loss + self.hints(steps.float(), targets, sentences, recipe.smoothing) if self.hinted else loss
 
     def average(self):
-        taken = self.schedule.last_epoch
+        taken = self.optimizing.taken
         decay = min(self.recipe.average, (1 + taken) / (10 + taken))
         with torch.no_grad():
             pairs = list(zip(self.averaged.state_dict().values(), self.model.state_dict().values()))
@@ -222,11 +211,10 @@ class Trainer:
             losses = []
             for index in self.batches():
                 loss = self.loss(index)
-                self.optimizer.zero_grad()
+                self.optimizing.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-                self.optimizer.step()
-                self.schedule.step()
+                self.optimizing.step()
                 self.average()
                 losses.append(loss.item())
             self.epoch += 1
@@ -251,13 +239,13 @@ class Trainer:
 
     def state(self):
         return {
-            "model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizer": self.optimizer.state_dict(),
-            **{name: module.state_dict() for name, module in self.beside.items()}, "schedule": self.schedule.state_dict(), "epoch": self.epoch, "rng": self.rng.bit_generator.state,
-            "numpy": np.random.get_state(), "torch": torch.get_rng_state(),
+            "model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizing": self.optimizing.state_dict(),
+            **{name: module.state_dict() for name, module in self.beside.items()}, "epoch": self.epoch, "rng": self.rng.bit_generator.state, "numpy": np.random.get_state(),
+            "torch": torch.get_rng_state(),
         }
 
     def restore(self, state):
-        parts = {name: getattr(self, name) for name in ("model", "averaged", "optimizer", "schedule")} | self.beside
+        parts = {name: getattr(self, name) for name in ("model", "averaged", "optimizing")} | self.beside
         for name, part in parts.items():
             part.load_state_dict(state[name])
         self.epoch = state["epoch"]
