@@ -1,6 +1,6 @@
 // `npm run retrain`: from a corpus to a model that ships, each step as training/README.md gives it; goes on where it was cut off.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { launch } from './setup/launch.mjs';
 import { root } from './setup/set-up.mjs';
@@ -14,19 +14,20 @@ const usage = `Usage: npm run retrain -- --data CORPUS --work DIR --out MODELDIR
   --noise DIR      ESC-10, for noise in the copies
   --rooms DIR      impulse responses, for rooms in the copies
   --augment N      copies of each clip, by default 6
-  --epochs A,B,..  of the twelve runs, each of which goes on from what came before, by default 50,30,16,28,54,14,40,60,16,14,14,14`;
+  --epochs A,B,..  of the fourteen runs, each of which goes on from what came before, by default 50,30,16,28,54,14,40,60,16,14,14,14,36,24`;
 
 const text = /** @type {const} */ ({ type: 'string' });
 const { values } = parseArgs({
   options: { data: text, work: text, out: text, version: text, noise: text, rooms: text, augment: text, epochs: text },
 });
-const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60,16,14,14,14' } = values;
+const { version, augment = '6', epochs = '50,30,16,28,54,14,40,60,16,14,14,14,36,24' } = values;
 const [data, work, out, noise, rooms] = [values.data, values.work, values.out, values.noise, values.rooms].map((path) =>
   path === undefined ? undefined : resolve(path),
 );
 // Of each run: seed, peak rate, and what else; the later ones hear more of the copies, early windows, and unsettled statistics,
 // then more microphones; from the sixth on also other vocal tracts, and what those before say of the clean clips; from the seventh on lost
-// packets and noise that are never the same. From the eighth on they hear other copies than those before, and the last two others again, from one beginning.
+// packets and noise that are never the same. From the eighth on they hear other copies than those before, the eleventh and the twelfth others again, from one
+// beginning. The last two have the pitch in place of most cepstra (docs/adr/0026), which what came before had not.
 const few = ['--channel-share', '0.25'];
 const early = ['--early-share', '0.25', '--jitter', '0.5'];
 const many = [...early, '--channel-share', '0.4', '--average', '0.999'];
@@ -37,6 +38,20 @@ const warped = [...many, '--warp-share', '0.5'];
 /** @type {(loss: string, noise: string) => string[]} */
 const lossy = (loss, noise) => ['--loss-share', loss, '--noise-share', noise];
 const last = ['--copy-share', '0.65', ...lossy('0.3', '0.3'), ...taughtBy('0.45', 'average', 9, 10)];
+const pitched = [
+  '--early-share',
+  '0.25',
+  '--jitter',
+  '0.4',
+  '--channel-share',
+  '0.4',
+  '--average',
+  '0.999',
+  '--warp-share',
+  '0.5',
+  '--windows',
+  '2',
+];
 const recipes = [
   [...few, '--seed', '1'],
   [...few, '--seed', '2', '--lr', '1e-3'],
@@ -50,6 +65,8 @@ const recipes = [
   [...most, '--lr', '1.2e-3', '--seed', '22', '--copy-share', '0.65', ...lossy('0.3', '0.3'), ...taughtBy('0.45', 'average', 9)],
   [...most, '--lr', '1.2e-3', '--seed', '51', ...last],
   [...most, '--lr', '1.2e-3', '--seed', '52', ...last, '--tempo', '0.25'],
+  [...pitched, '--lr', '2e-3', '--seed', '91', '--copy-share', '0.6', ...lossy('0.25', '0.25')],
+  [...pitched, '--lr', '1.8e-3', '--seed', '92', '--copy-share', '0.65', ...lossy('0.35', '0.35'), ...taughtBy('0.35', 13)],
 ];
 const epochsOf = epochs.split(',');
 if (data === undefined || work === undefined || out === undefined || version === undefined || epochsOf.length !== recipes.length) {
@@ -57,7 +74,7 @@ if (data === undefined || work === undefined || out === undefined || version ===
   process.exit(1);
 }
 
-const features = ['features', 'features-2', 'features-3'].map((name) => join(work, name));
+const features = ['features', 'features-2', 'features-3', 'features-4'].map((name) => join(work, name));
 const demo = join(work, 'demo');
 /** @type {(name: string, value: string | undefined) => string[]} */
 const given = (name, value) => (value === undefined ? [] : [name, value]);
@@ -65,14 +82,22 @@ const export_ = ['tools/features/main.ts', '--data', data, '--augment', augment,
 
 for (const [i, folder] of features.entries()) {
   // Copies of the unseen speakers' clips, too, calibrate at the end.
-  const all = i === 2 ? ['--augment-all'] : [];
-  await step(i === 0 ? 'features' : `features-${(i + 1).toString()}`, [...export_, ...all, '--out', folder, '--seed', (i + 1).toString()]);
+  const all = i >= 2 ? ['--augment-all'] : [];
+  const pitch = i === 3 ? ['--pitch'] : [];
+  await step(basename(folder), [...export_, ...all, ...pitch, '--out', folder, '--seed', i === 3 ? '71' : (i + 1).toString()]);
 }
 /** What run N hears. */
-const heardBy = (/** @type {number} */ number) => features[number < 8 ? 0 : number < 11 ? 1 : 2] ?? '';
+const heardBy = (/** @type {number} */ number) => features[number < 8 ? 0 : number < 11 ? 1 : number < 13 ? 2 : 3] ?? '';
+/** Runs that go on from an average instead of the run before them. */
+const averageBefore = new Map([
+  [9, 'average'],
+  [11, 'average-2'],
+  [12, 'average-2'],
+  [13, 'average-3'],
+]);
 for (const [i, recipe] of recipes.entries()) {
   const number = i + 1;
-  const before = number === 1 ? [] : ['--initial', runFolder(number === 9 ? 'average' : number > 10 ? 'average-2' : i)];
+  const before = number === 1 ? [] : ['--initial', runFolder(averageBefore.get(number) ?? i)];
   const run = [
     'training/train.py',
     '--data',
@@ -87,13 +112,14 @@ for (const [i, recipe] of recipes.entries()) {
   await step(`run-${number.toString()}`, python(run));
   if (number === 8) await average('average', 6, 7, 8);
   if (number === 10) await average('average-2', 9, 10);
+  if (number === 12) await average('average-3', 'average-2', 11, 12);
 }
-await average('average-3', 'average-2', 11, 12);
-const shipped = runFolder('average-3');
-const heard = ['--data', heardBy(12), '--copies', heardBy(12)];
+await average('average-4', 13, 14);
+const shipped = runFolder('average-4');
+const heard = ['--data', heardBy(14), '--copies', heardBy(14)];
 const apart = ['--apart', join(work, 'apart')];
 await step('export', python(['training/export.py', '--run', shipped, ...heard, ...apart, '--out', out, '--version', version]));
-await step('demo-features', ['tools/features/main.ts', '--data', 'assets/demo', '--independent', '--out', demo]);
+await step('demo-features', ['tools/features/main.ts', '--pitch', '--data', 'assets/demo', '--independent', '--out', demo]);
 await step('parity', python(['test/golden/live/make.py', '--features', demo, '--weights', join(shipped, 'exported.pt')]));
 console.error(`${out} holds the model. Now: npm test, npm run evaluate, and its MODEL_CARD.md`);
 
