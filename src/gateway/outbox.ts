@@ -41,8 +41,8 @@ export class EventStream {
   }
 }
 
-/** One event goes to many readers, and is made text once. */
-const eventJson = new WeakMap<TimelineEvent, string>();
+/** One event goes to its readers one after another, and is made text once; kept for longer, its text would take as much again as the store does. */
+let newest: { readonly event: TimelineEvent; readonly json: string } | null = null;
 
 /**
  * Sends to one socket in order. Each seq of a stream is accounted for once: by its event, or by a `skipped` message
@@ -203,12 +203,8 @@ export class Outbox {
 }
 
 function jsonOf(event: TimelineEvent): string {
-  let json = eventJson.get(event);
-  if (json === undefined) {
-    json = JSON.stringify({ type: 'event', event });
-    eventJson.set(event, json);
-  }
-  return json;
+  if (newest?.event !== event) newest = { event, json: JSON.stringify({ type: 'event', event }) };
+  return newest.json;
 }
 
 function entryOf(json: string): Entry {

@@ -71,6 +71,29 @@ describe('Outbox', () => {
     expect(account(socket.sent)).toEqual(Array.from({ length: 50 }, (_, index) => String(index + 1)));
   });
 
+  it('makes an event text once for all its readers, and keeps none of it when the next one comes', () => {
+    const readers = [setUp(), setUp(), setUp()];
+    let made = 0;
+    const counted = (seq: number): TimelineEvent => ({
+      ...eventAt(seq, point('a', seq)),
+      get atMs() {
+        made += 1;
+        return seq;
+      },
+    });
+    const [first, second] = [counted(1), counted(2)];
+    const sendToAll = (event: TimelineEvent): void => {
+      for (const { outbox } of readers) outbox.sendEvent(new EventStream('c', event.seq), event);
+    };
+    sendToAll(first);
+    expect(made).toBe(1);
+    sendToAll(second);
+    expect(made).toBe(2);
+    sendToAll(first);
+    expect(made).toBe(3);
+    for (const { socket } of readers) expect(account(socket.sent)).toEqual(['1', '2', '1']);
+  });
+
   it('hands the network all that is sent in one turn at once, but never so much that the reader would look slow', async () => {
     const socket = new SlowSocket();
     const calls: string[] = [];
