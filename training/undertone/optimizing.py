@@ -40,7 +40,7 @@ class Optimizing:
 
     def zero_grad(self):
         for optimizer in self.optimizers:
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=True)
 
     def step(self):
         for optimizer, schedule in zip(self.optimizers, self.schedules):
