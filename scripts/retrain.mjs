@@ -38,20 +38,8 @@ const warped = [...many, '--warp-share', '0.5'];
 /** @type {(loss: string, noise: string) => string[]} */
 const lossy = (loss, noise) => ['--loss-share', loss, '--noise-share', noise];
 const last = ['--copy-share', '0.65', ...lossy('0.3', '0.3'), ...taughtBy('0.45', 'average', 9, 10)];
-const pitched = [
-  '--early-share',
-  '0.25',
-  '--jitter',
-  '0.4',
-  '--channel-share',
-  '0.4',
-  '--average',
-  '0.999',
-  '--warp-share',
-  '0.5',
-  '--windows',
-  '2',
-];
+// Of an option that is given twice the last counts.
+const pitched = [...warped, '--jitter', '0.4', '--windows', '2'];
 const recipes = [
   [...few, '--seed', '1'],
   [...few, '--seed', '2', '--lr', '1e-3'],

@@ -273,6 +273,8 @@ class Training(unittest.TestCase):
         self.assertEqual(set(again.beside), {"hints", "phones"})
         for name, module in again.beside.items():
             self.assertTrue(all(torch.equal(a, b) for a, b in zip(module.parameters(), hinted.beside[name].parameters())))
+        with self.assertRaisesRegex(SystemExit, "lacks hints, phones: begin in another folder"):
+            again.restore({name: value for name, value in again.state().items() if name not in again.beside})
         silent = replace_sentences(self.train, "")
         with self.assertRaisesRegex(SystemExit, "which sentence is spoken"):
             Trainer(recipe, silent, self.folder / "silent")

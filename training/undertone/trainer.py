@@ -15,8 +15,8 @@ from .data import LABELS, assert_disjoint, soft_targets
 from .hints import Hints, sentences_of
 from .importing import read_weights, settle
 from .metrics import recalls, uar
-from .optimizing import Optimizing
 from .normalize import centred, moments_of, normalize, prior_of
+from .optimizing import Optimizing
 from .phones import Phones, phones_of
 from .score import clip_posteriors, score
 from .windows import PAUSE_FRAMES, STRIDE, cut, pad, random_ends
@@ -246,6 +246,9 @@ class Trainer:
 
     def restore(self, state):
         parts = {name: getattr(self, name) for name in ("model", "averaged", "optimizing")} | self.beside
+        missing = sorted(set(parts) - set(state))
+        if missing:
+            raise SystemExit(f"Expected {self.out}/checkpoint.pt to be of this version and recipe, but it lacks {', '.join(missing)}: begin in another folder")
         for name, part in parts.items():
             part.load_state_dict(state[name])
         self.epoch = state["epoch"]

@@ -57,6 +57,18 @@ function giveCoreBack(): void {
   busy = [];
 }
 
+/** An upper bound of the run time of the slowest batch so far, ms: the first bucket that holds them all. */
+function slowestBatchMs(text: string): number {
+  const all = metricOf(text, 'undertone_inference_ms_count');
+  const buckets = [...text.matchAll(/^undertone_inference_ms_bucket\{le="(\d+)"\} (\d+)$/gm)].map(([, le, count]) => [
+    Number(le),
+    Number(count),
+  ]);
+  const [boundMs] = buckets.find(([, count]) => count === all) ?? [];
+  if (boundMs === undefined) throw new Error('Expected every batch to be within the widest bucket');
+  return boundMs;
+}
+
 /** Points that came since then. */
 const since = (atUnixMs: number): Heard[] => heard.filter((one) => one.atUnixMs >= atUnixMs);
 
@@ -97,10 +109,11 @@ describe.runIf(process.platform === 'linux')('a server with more to do than it c
     await delay(10_000);
     const steady = since(steadyFromMs);
     expect(steady.length).toBeGreaterThan(5);
-    // Nothing queues up, as it would to 18 s by then: the oldest is as old as a window may become, and the batch that it is in takes its time, 3 s of it on a slow machine.
-    for (const { point, atUnixMs } of steady) expect(atUnixMs - point.arrivedAtUnixMs).toBeLessThan(maxAgeMs + 5000);
     expect(steady.filter(({ point }) => point.hopMs > 240).length).toBeGreaterThan(0.9 * steady.length);
     const text = await server.app.metrics.registry.metrics();
+    // Nothing queues up: the oldest is as old as a window may become, and the batch that it is in takes its time, on a slow machine more.
+    const oldestMs = maxAgeMs + Math.max(1500, slowestBatchMs(text) + 500);
+    for (const { point, atUnixMs } of steady) expect(atUnixMs - point.arrivedAtUnixMs).toBeLessThan(oldestMs);
     const made = metricOf(text, 'undertone_queue_ms_count');
     expect(made).toBeGreaterThan(0);
     expect(metricOf(text, 'undertone_queue_ms_bucket', { le: String(maxAgeMs) })).toBe(made);
