@@ -3,6 +3,7 @@
 import { UndertoneError, messageOf } from '../errors.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { EventLog } from './event-log.ts';
 import { brokenOrder, checkBatch, staleEpoch, storeClosed } from './store-errors.ts';
 import { emptySummary } from './summary.ts';
 import type { CallSummary, TimelineEvent, TimelinePage, TimelineStore } from './types.ts';
@@ -22,7 +23,9 @@ export interface MemoryTimelineStoreOptions {
 
 interface Kept {
   summary: CallSummary;
-  events: TimelineEvent[];
+  readonly log: EventLog;
+  /** Seq of the newest event that can be read: behind the summary's while a batch is told of. */
+  lastSeq: number;
   endedAtMs: number | null;
 }
 
@@ -63,7 +66,7 @@ export class MemoryTimelineStore implements TimelineStore {
     if (this.#calls.get(call.callId)?.summary.epoch === call.epoch) return;
     this.#calls.delete(call.callId);
     this.#makeRoom();
-    this.#calls.set(call.callId, { summary: emptySummary(call), events: [], endedAtMs: null });
+    this.#calls.set(call.callId, { summary: emptySummary(call), log: new EventLog(this.#maxEvents), lastSeq: 0, endedAtMs: null });
   }
 
   async append(events: readonly TimelineEvent[], summary: CallSummary): Promise<void> {
@@ -71,29 +74,31 @@ export class MemoryTimelineStore implements TimelineStore {
     checkBatch(events);
     const kept = this.#calls.get(summary.callId);
     if (kept?.summary.epoch !== summary.epoch) throw staleEpoch(summary.callId);
-    const { lastSeq } = kept.summary;
+    const { lastSeq } = kept;
     // A batch that is sent again, its answer having been lost, is taken once.
     const fresh = (events[0]?.seq ?? 0) > lastSeq ? events : events.filter((event) => event.seq > lastSeq);
     const [first] = fresh;
     if (first === undefined) return;
     if (first.seq !== lastSeq + 1) throw brokenOrder(lastSeq + 1, first.seq);
-    kept.events.push(...fresh);
     kept.summary = summary;
-    if (!summary.live) kept.endedAtMs = this.#clock.nowMs();
-    // Trimmed by the eighth, so that a long call does not move its whole array for each event.
-    if (kept.events.length > this.#maxEvents * 1.125) kept.events = kept.events.slice(-this.#maxEvents);
-    for (const event of fresh) this.#tell(event);
+    // One by one: an event's text is made once for the log and its readers.
+    for (const event of fresh) {
+      kept.log.push(event);
+      kept.lastSeq = event.seq;
+      this.#tell(event);
+    }
+    if (summary.live) return;
+    kept.endedAtMs = this.#clock.nowMs();
+    kept.log.seal();
   }
 
   async read(callId: string, afterSeq: number, limit: number): Promise<TimelinePage | null> {
     this.#check();
     const kept = this.#kept(callId);
     if (kept === undefined) return null;
-    const { epoch, lastSeq } = kept.summary;
-    const all = kept.events.slice(-this.#maxEvents);
-    const firstSeq = all[0]?.seq ?? lastSeq + 1;
-    const from = Math.max(0, afterSeq + 1 - firstSeq);
-    return { epoch, firstSeq, lastSeq, events: all.slice(from, from + limit) };
+    const { lastSeq, log, summary } = kept;
+    const firstSeq = lastSeq + 1 - log.length;
+    return { epoch: summary.epoch, firstSeq, lastSeq, events: log.read(Math.max(0, afterSeq + 1 - firstSeq), limit) };
   }
 
   async calls(): Promise<readonly CallSummary[]> {

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { isInferred } from './draft-queue.ts';
+import { eventText } from './event-text.ts';
 import type { ResyncMessage, ServerMessage, SkippedMessage } from './protocol.ts';
 import type { TimelineEvent } from './types.ts';
 
@@ -40,9 +41,6 @@ export class EventStream {
     this.nextSeq = nextSeq;
   }
 }
-
-/** One event goes to its readers one after another, and is made text once; kept for longer, its text would take as much again as the store does. */
-let newest: { readonly event: TimelineEvent; readonly json: string } | null = null;
 
 /**
  * Sends to one socket in order. Each seq of a stream is accounted for once: by its event, or by a `skipped` message
@@ -203,8 +201,7 @@ export class Outbox {
 }
 
 function jsonOf(event: TimelineEvent): string {
-  if (newest?.event !== event) newest = { event, json: JSON.stringify({ type: 'event', event }) };
-  return newest.json;
+  return `{"type":"event","event":${eventText(event)}}`;
 }
 
 function entryOf(json: string): Entry {

@@ -10,6 +10,7 @@ import { StreamFeed } from '../../src/models/stream-feed.ts';
 import { Streams } from '../../src/models/streams.ts';
 import { callerPipeline } from '../../src/pipeline/caller-pipeline.ts';
 import { createDecoder } from '../../src/pipeline/codec.ts';
+import { createRandom } from '../callers/random.ts';
 import type { RawRtp } from '../../src/sfu/types.ts';
 import { callersCodec, plainTrack } from './plain-pipeline.ts';
 import type { BenchmarkResult } from './report.ts';
@@ -104,9 +105,13 @@ async function fillStore(labels: readonly string[], count: number): Promise<() =
   const store = new MemoryTimelineStore({ maxEvents: events });
   const call = { callId: 'memory', epoch: 'epoch', startedAtUnixMs: 0, node: 'node', purpose: 'conversation', region: 'EU' };
   await store.open(call);
+  const random = createRandom(1);
   for (let seq = 1; seq <= count; seq += 1) {
-    const share = (seq % 97) / 97;
-    const probabilities = Object.fromEntries(labels.map((label, i) => [label, i === 0 ? share : (1 - share) / (labels.length - 1)]));
+    // As many digits as are served: what is regular would take less than what is said of a voice.
+    const values = labels.map(random);
+    const sum = values.reduce((total, value) => total + value, 0);
+    const probabilities = Object.fromEntries(labels.map((label, i) => [label, Math.round(((values[i] ?? 0) / sum) * 1e6) / 1e6]));
+    const share = probabilities[labels[0] ?? ''] ?? 0;
     const point: TimelineEvent = {
       type: 'point',
       epoch: call.epoch,
@@ -118,11 +123,11 @@ async function fillStore(labels: readonly string[], count: number): Promise<() =
       label: labels[0] ?? '',
       confidence: share,
       probabilities,
-      speechRatio: share,
+      speechRatio: Math.round(125 * random()) / 125,
       concealedRatio: 0,
       unreliable: false,
       hopMs: 240,
-      arrivedAtUnixMs: 1e12 + seq * 240.5,
+      arrivedAtUnixMs: 1.7e12 + seq * 240 + 30 * random(),
     };
     await store.append([point], { ...emptySummary(call), lastSeq: seq });
   }

@@ -5,7 +5,7 @@ import type { Logger } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import { stallCheckMs } from '../packet-pipeline.ts';
-import { readReports, type MediaReport } from './media-report.ts';
+import { readReports } from './media-report.ts';
 import type { Failure, OpenRequest, SentOutput, ThreadReply, ThreadRequest } from './messages.ts';
 import { readOutputs } from './output-rows.ts';
 import { PacketBatch, recordBytes } from './packet-batch.ts';
@@ -13,8 +13,8 @@ import type { PacketPause } from './packet-pause.ts';
 
 /** A caller as its lane knows it. */
 export interface LaneCaller {
-  /** The thread's counts and levels of it, since it was opened there. */
-  reported(report: MediaReport): void;
+  /** The thread's counts and levels of it, since it was opened there: the row at `at`. */
+  reported(rows: Float64Array, at: number): void;
   said(output: SentOutput): void;
   /** It has ended in its thread: nothing more is said of it. */
   ended(failure: Failure | null): void;
@@ -223,7 +223,7 @@ export class PipelineLane {
       if (answered !== undefined) this.#options.metrics?.pipelineTurnMs.observe(performance.now() - answered.atMs);
       this.#batch.giveBack(batch);
     }
-    if (reports !== null) for (const report of readReports(reports)) this.#callers.get(report.ref)?.reported(report);
+    if (reports !== null) readReports(reports, (ref, at) => this.#callers.get(ref)?.reported(reports, at));
     if (outputs !== null) readOutputs(outputs, (ref, output) => this.#callers.get(ref)?.said(output));
     for (const { ref, failure } of ends) {
       const caller = this.#callers.get(ref);

@@ -5,9 +5,9 @@ import { hopSamples } from '../feature-extractor.ts';
 import { createMediaCounts } from '../media-counts.ts';
 import type { RawRtp } from '../packet-pipeline.ts';
 import type { CallerOptions } from '../pipelines.ts';
-import type { CallerOutput, MediaCounts } from '../types.ts';
+import type { CallerOutput } from '../types.ts';
 import { BlockReader } from './block-ring.ts';
-import { addCounts, fatedPackets, type MediaReport } from './media-report.ts';
+import { addCounts, fatedPackets, readReport, sumCounts } from './media-report.ts';
 import type { CallerSettings, Failure, SentChange, SentOutput, SentWindow } from './messages.ts';
 import type { LaneCaller, LanePlace, PipelineLane } from './pipeline-lane.ts';
 import type { RingStore } from './ring-store.ts';
@@ -109,9 +109,8 @@ export class RemoteCaller implements LaneCaller {
     else this.#place.lane.discard(this.#place.ref);
   }
 
-  reported({ counts, levels }: MediaReport): void {
-    this.#reported = counts;
-    Object.assign(this.#options.levels, levels);
+  reported(rows: Float64Array, at: number): void {
+    readReport(rows, at, this.#reported, this.#options.levels);
     this.#count();
   }
 
@@ -228,9 +227,7 @@ export class RemoteCaller implements LaneCaller {
   }
 
   #count(): void {
-    const sum: MediaCounts = { ...this.#settled };
-    addCounts(sum, this.#reported);
-    Object.assign(this.#options.counts, sum);
+    sumCounts(this.#options.counts, this.#settled, this.#reported);
   }
 
   #complete(): void {
