@@ -86,6 +86,8 @@ export function readOutputs(rows: Float64Array, take: (ref: number, output: Sent
       concealedRatio: at(body + 8),
       arrivalMs: at(body + 9),
     };
-    take(ref, { kind: 'window', originMs, window, blocks: Array.from(rows.subarray(body + windowFields.length, start + at(start))) });
+    const blocks: number[] = [];
+    for (let from = body + windowFields.length; from < start + at(start); from += 1) blocks.push(at(from));
+    take(ref, { kind: 'window', originMs, window, blocks });
   }
 }
