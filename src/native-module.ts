@@ -1,18 +1,21 @@
 // Compiled parts of this project: finds and loads the one that set-up made of a source, where it did.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from './errors.ts';
 
 /** What a compiled module exports, or why there is none. */
 export type Loaded<Exports> = { readonly exports: Exports } | { readonly reason: string };
 
-/** Where scripts/setup/native.mjs puts what it compiles: the name tells of which source. */
+/** Where scripts/setup/native.mjs puts what it compiles: the name tells of which source, and of which headers beside it. */
 function builtFile(source: URL): string {
-  const hash = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
-  const name = `${basename(fileURLToPath(source), '.c')}-${process.platform}-${process.arch}-${hash}.node`;
+  const path = fileURLToPath(source);
+  const headers = readdirSync(dirname(path)).filter((name) => name.endsWith('.h'));
+  const hash = createHash('sha256');
+  for (const file of [path, ...headers.sort().map((name) => join(dirname(path), name))]) hash.update(readFileSync(file));
+  const name = `${basename(path, '.c')}-${process.platform}-${process.arch}-${hash.digest('hex').slice(0, 16)}.node`;
   return fileURLToPath(new URL(`../dist/native/${name}`, import.meta.url));
 }
 

@@ -1,7 +1,7 @@
 // Compiles what is native, where there is a compiler: src/native-module.ts finds each part by the hash of its source.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { findProgram } from './debian.mjs';
 import { createProgress, say } from './report.mjs';
 import { run } from './run.mjs';
@@ -92,13 +92,20 @@ function partsFor(platform, arch) {
 }
 
 /**
+ * By the source and the headers beside it.
+ *
  * @param {string} root
  * @param {string} source
  */
 function builtFile(root, source) {
-  const hash = createHash('sha256')
-    .update(readFileSync(join(root, source)))
-    .digest('hex')
-    .slice(0, 16);
-  return join(root, 'dist', 'native', `${basename(source, '.c')}-${process.platform}-${process.arch}-${hash}.node`);
+  const folder = dirname(join(root, source));
+  const headers = readdirSync(folder).filter((name) => name.endsWith('.h'));
+  const hash = createHash('sha256');
+  for (const name of [basename(source), ...headers.sort()]) hash.update(readFileSync(join(folder, name)));
+  return join(
+    root,
+    'dist',
+    'native',
+    `${basename(source, '.c')}-${process.platform}-${process.arch}-${hash.digest('hex').slice(0, 16)}.node`,
+  );
 }

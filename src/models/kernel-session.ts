@@ -3,15 +3,15 @@ import { readFile } from 'node:fs/promises';
 import { messageOf, UndertoneError } from '../errors.ts';
 import { EmoNetKernel } from './kernel/emonet.ts';
 import { features, hopFrames, kernelStateSize, kernelStepSize, ownStep, windowSteps } from './kernel/emonet-sizes.ts';
-import { loadNative } from './kernel/native.ts';
+import { loadNative, type Vectors } from './kernel/native.ts';
 import { kernelNetwork } from './kernel/network.ts';
 import { readOnnx } from './onnx-file.ts';
 import type { NetworkFiles, Session, StreamShape, TrunkInput, TrunkOutput } from './session.ts';
 
 /** Options of {@link KernelSession.open}. */
 export interface KernelSessionOptions extends NetworkFiles {
-  /** Whether code that was compiled for this processor is used where it is there. Scores are the same. @default true */
-  readonly native?: boolean;
+  /** Whether code that was compiled for this processor is used where it is there, or by which vectors. Scores are the same. @default true */
+  readonly native?: boolean | Vectors;
 }
 
 /** Weights are whole numbers of 16 bits, inputs of 13; sums are exact. A caller's scores do not depend on who else is in the batch. */
@@ -32,14 +32,15 @@ export class KernelSession implements Session {
 
   /** Rejects with UT_MODEL_INVALID where the files are not the network that the manifest says. */
   static async open({ trunkPath, headPath, shape, native = true }: KernelSessionOptions): Promise<KernelSession> {
-    const compiled = native ? loadNative() : { reason: 'as configured' };
-    const open = 'open' in compiled ? compiled.open : undefined;
+    const compiled = native === false ? { reason: 'as configured' } : loadNative();
+    const vectors = 'reason' in compiled ? null : native === true || native === false ? compiled.vectors[0] : native;
+    const open = 'reason' in compiled || vectors === null ? undefined : (memory: ArrayBuffer) => compiled.open(memory, vectors);
     try {
       const [trunk, head] = await Promise.all([readFile(trunkPath), readFile(headPath)]);
       const kernel = new EmoNetKernel(readOnnx(trunk), readOnnx(head), open);
       const [expected, got] = [shapeOf(kernel), shape].map((one) => JSON.stringify(one, Object.keys(shapeOf(kernel))));
       if (got !== expected) throw new Error(`Expected sizes ${String(expected)}, got ${String(got)}`);
-      return new KernelSession(kernel, shape, 'reason' in compiled ? `WebAssembly: ${compiled.reason}` : 'AVX2');
+      return new KernelSession(kernel, shape, 'reason' in compiled ? `WebAssembly: ${compiled.reason}` : String(vectors));
     } catch (error) {
       const message = `Expected \`${trunkPath}\` and \`${headPath}\` to be the network ${kernelNetwork}, got: ${messageOf(error)}`;
       throw new UndertoneError('UT_MODEL_INVALID', message, { cause: error });

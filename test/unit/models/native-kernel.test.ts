@@ -13,7 +13,7 @@ describe('compiled functions', () => {
   const functions = open?.(memory);
 
   it.skipIf(!compiles)('refuse what lies outside of the memory, and what no product has', () => {
-    const { multiply, lstm } = functions!;
+    const { multiply, multiplyFloats, lstm } = functions!;
     expect(() => {
       multiply(60_000, 0, 0, 8, 400, 16);
     }).toThrow(new RangeError('Expected 6400 bytes at 60000 to lie in a memory of 65536'));
@@ -35,6 +35,15 @@ describe('compiled functions', () => {
         multiply(0, 0, 0, 1, inputs, outputs);
       }).toThrow(/an even number of inputs and a multiple of 16 outputs/);
     }
+    expect(() => {
+      multiplyFloats(0, 60_000, 0, 0, 1, 400, 8, 0);
+    }).toThrow(/Expected 12800 bytes at 60000/);
+    expect(() => {
+      multiplyFloats(0, 0, 65_530, 0, 1, 2, 8, 0);
+    }).toThrow(/Expected 32 bytes at 65530/);
+    expect(() => {
+      multiplyFloats(0, 0, 0, 0, 1, 2, 12, 0);
+    }).toThrow(/a multiple of 8 outputs/);
     expect(() => {
       lstm(0, 8, 30, 3000, 0, 0, 0, 0, 0, 0, 0);
     }).toThrow(/Expected \d+ bytes at 0/);
@@ -63,6 +72,15 @@ describe('compiled functions', () => {
     expect(run).toThrow(/Expected an order of the windows/);
     new Int32Array(room, 2048, 4)[1] = 2;
     expect(run).not.toThrow();
+  });
+
+  it.skipIf(!compiles)('are opened by the vectors of a name, if the processor has them', () => {
+    const { vectors } = compiled as Extract<typeof compiled, { vectors: unknown }>;
+    for (const name of vectors) expect(Object.keys(open!(memory, name)).sort()).toEqual(['lstm', 'multiply', 'multiplyFloats']);
+    for (const name of ['AVX-1024', 'a name that is longer than any', 512] as never[]) {
+      expect(() => open!(memory, name)).toThrow(new TypeError('Expected the name of vectors that this processor has'));
+    }
+    expect(() => open!({} as ArrayBuffer)).toThrow(new TypeError('Expected an ArrayBuffer'));
   });
 
   it('are told apart from what is not there, and from what is no code', () => {

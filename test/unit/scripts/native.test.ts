@@ -1,6 +1,6 @@
 // What compiles the native parts: where it puts it, when it does nothing, and that what fails stops nobody.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -14,8 +14,8 @@ describe.skipIf(nativeSources.length === 0)('the native parts', () => {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'undertone-native-'));
     for (const source of nativeSources) {
-      mkdirSync(dirname(join(root, source)), { recursive: true });
-      cpSync(join(repository, source), join(root, source));
+      // With the headers beside it.
+      cpSync(join(repository, dirname(source)), join(root, dirname(source)), { recursive: true });
     }
     symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'));
   });
@@ -39,6 +39,20 @@ describe.skipIf(nativeSources.length === 0)('the native parts', () => {
     }
     const loaded = names.map((name) => loadNativeModule(new URL('file:///none'), join(root, 'dist', 'native', name)));
     for (const one of loaded) expect(one).toHaveProperty('exports');
+  });
+
+  const headers = nativeSources.flatMap((source) => {
+    const folder = dirname(source);
+    return readdirSync(join(repository, folder)).flatMap((name) => (name.endsWith('.h') ? [join(folder, name)] : []));
+  });
+  it.skipIf(headers.length === 0)('are those of their headers, too', async () => {
+    expect(await buildNative(root)).toBe(true);
+    const before = built();
+    appendFileSync(join(root, headers[0]!), '/* Changed. */\n');
+    expect(nativeIsBuilt(root)).toBe(false);
+    expect(await buildNative(root)).toBe(true);
+    expect(built().filter((name) => !before.includes(name))).toHaveLength(1);
+    expect(built()).toHaveLength(nativeSources.length);
   });
 
   it.each(nativeSources)('compile without a warning: %s', (source) => {
