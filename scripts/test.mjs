@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withCompileCache } from './setup/compile-cache.mjs';
 import { launch } from './setup/launch.mjs';
 import { withNode } from './setup/node.mjs';
 import { run } from './setup/run.mjs';
@@ -10,7 +11,7 @@ import { root, setUp } from './setup/set-up.mjs';
 import { countPythonTests, countTests, lastLine } from './setup/test-report.mjs';
 
 const node = await setUp({ forTests: true });
-const env = withNode(node);
+const env = withCompileCache(root, withNode(node));
 const testArguments = process.argv.slice(2);
 
 const checks = testArguments.length > 0 ? [] : await Promise.all([check('lint'), check('typecheck'), check('format:check')]);

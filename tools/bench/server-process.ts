@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { withCompileCache } from '../../scripts/setup/compile-cache.mjs';
 import { serverFlags } from '../../scripts/setup/server-flags.mjs';
 import type { CallerTotals, Said } from '../callers/types.ts';
 
@@ -101,6 +102,7 @@ type Child = ChildProcessByStdio<Writable, Readable, null> & { readonly pid: num
 function start(args: readonly string[], { ownGroup = false }: ProcessOptions = {}): Child {
   const child = spawn(process.execPath, [...serverFlags, ...args], {
     cwd: projectDir,
+    env: withCompileCache(projectDir),
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: ownGroup,
   });
