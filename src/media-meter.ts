@@ -5,13 +5,22 @@ import type { MediaCounts, MediaLevels } from './pipeline/types.ts';
 
 const fates = ['received', 'played', 'late', 'duplicate', 'malformed', 'ignored', 'overflow', 'lost'] as const;
 
+const countNames = Object.keys(createMediaCounts()) as (keyof MediaCounts)[];
+
+interface Track {
+  readonly counts: MediaCounts;
+  /** What of them is in the counters. */
+  readonly reported: MediaCounts;
+  readonly levels: MediaLevels;
+}
+
 /** Adds what tracks counted since the last time to the counters: when metrics are read, and when a track ends. */
 export class MediaMeter {
   readonly #metrics: Metrics;
-  readonly #tracks = new Map<string, { readonly counts: MediaCounts; readonly reported: MediaCounts; readonly levels: MediaLevels }>();
+  readonly #tracks = new Map<string, Track>();
 
   readonly #collect = (): void => {
-    for (const trackId of this.#tracks.keys()) this.#report(trackId);
+    this.#report(this.#tracks.values());
     this.#reportLevels();
   };
 
@@ -27,7 +36,8 @@ export class MediaMeter {
 
   /** Reports the last of a track's counts and forgets it. */
   remove(trackId: string): void {
-    this.#report(trackId);
+    const track = this.#tracks.get(trackId);
+    if (track !== undefined) this.#report([track]);
     this.#tracks.delete(trackId);
     if (this.#tracks.size > 0) return;
     this.#metrics.beforeCollect.delete(this.#collect);
@@ -47,16 +57,20 @@ export class MediaMeter {
     }
   }
 
-  #report(trackId: string): void {
-    const entry = this.#tracks.get(trackId);
-    if (entry === undefined) return;
-    const { counts, reported } = entry;
-    for (const fate of fates) this.#metrics.rtpPackets.inc({ fate }, risen(counts[fate], reported[fate]));
-    this.#metrics.decodeErrors.inc(counts.decodeErrors - reported.decodeErrors);
-    this.#metrics.concealedSamples.inc(counts.concealedSamples - reported.concealedSamples);
-    this.#metrics.recoveredSamples.inc(counts.recoveredSamples - reported.recoveredSamples);
-    this.#metrics.skippedSamples.inc(counts.skippedSamples - reported.skippedSamples);
-    Object.assign(reported, counts, { lost: Math.max(counts.lost, reported.lost) });
+  /** Summed up first: a counter with a label costs more than a sum. */
+  #report(tracks: Iterable<Track>): void {
+    const sum = createMediaCounts();
+    for (const { counts, reported } of tracks) {
+      for (const name of countNames) {
+        sum[name] += risen(counts[name], reported[name]);
+        reported[name] = name === 'lost' ? Math.max(counts.lost, reported.lost) : counts[name];
+      }
+    }
+    for (const fate of fates) this.#metrics.rtpPackets.inc({ fate }, sum[fate]);
+    this.#metrics.decodeErrors.inc(sum.decodeErrors);
+    this.#metrics.concealedSamples.inc(sum.concealedSamples);
+    this.#metrics.recoveredSamples.inc(sum.recoveredSamples);
+    this.#metrics.skippedSamples.inc(sum.skippedSamples);
   }
 }
 
