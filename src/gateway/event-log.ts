@@ -6,7 +6,7 @@ import type { TimelineEvent } from './types.ts';
 
 /** Full at some forty points. Smaller ones deflate less well, larger ones take longer to read, and longer at a time to close. */
 const blockBytes = 16 * 1024;
-/** Worth it once there is something to save: short calls and ended ones have a block of their own size. */
+/** What a call's first block begins with; it is doubled as it fills, for many calls are short. */
 const firstBytes = 2 * 1024;
 /** The most that a UTF-16 unit takes in UTF-8. */
 const bytesPerUnit = 3;
@@ -18,7 +18,7 @@ interface Block {
 
 /**
  * Keeps the newest events of a call. A point takes some 75 bytes instead of 480 as an object, and what is kept for an hour is not an
- * object that V8 marks and moves: the fastest level of deflate takes 2 µs of it (`npm run bench -- --only memory`).
+ * object that V8 marks and moves: the fastest level of deflate takes 2 µs a point (docs/adr/0028-events-in-blocks.md).
  *
  * What is read are equal events, not the same ones.
  */
@@ -55,7 +55,7 @@ export class EventLog {
     this.#trim();
   }
 
-  /** Nothing follows, or nothing for long: the open block is deflated too. */
+  /** Deflates the open block too: nothing follows, or not soon. */
   seal(): void {
     this.#closeBlock();
     this.#open = Buffer.alloc(0);

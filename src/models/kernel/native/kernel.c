@@ -99,13 +99,20 @@ static Memory *called(napi_env env, napi_callback_info info, int32_t *numbers, s
   return NULL;
 }
 
+/* Whether rows, inputs and outputs are as many as a product may have. */
+static bool counts(const int32_t *n) {
+  for (int i = 0; i < 3; i += 1) {
+    if (n[i] < 0 || n[i] > MOST) return false;
+  }
+  return true;
+}
+
 static napi_value call_multiply(napi_env env, napi_callback_info info) {
   int32_t n[6];
   const Memory *memory = called(env, info, n, 6);
   if (memory == NULL) return NULL;
   const int64_t rows = n[3], inputs = n[4], outputs = n[5];
-  const bool sizes = rows >= 0 && rows <= MOST && inputs >= 0 && inputs <= MOST && outputs >= 0 && outputs <= MOST;
-  if (!sizes || inputs % 2 != 0 || outputs % OUTPUTS != 0) {
+  if (!counts(n + 3) || inputs % 2 != 0 || outputs % OUTPUTS != 0) {
     napi_throw_range_error(env, NULL, "Expected rows, an even number of inputs and a multiple of 16 outputs");
     return NULL;
   }
@@ -121,8 +128,7 @@ static napi_value call_multiply_floats(napi_env env, napi_callback_info info) {
   const Memory *memory = called(env, info, n, 8);
   if (memory == NULL) return NULL;
   const int64_t rows = n[4], inputs = n[5], outputs = n[6];
-  const bool sizes = rows >= 0 && rows <= MOST && inputs >= 0 && inputs <= MOST && outputs >= 0 && outputs <= MOST;
-  if (!sizes || outputs % 8 != 0) {
+  if (!counts(n + 4) || outputs % 8 != 0) {
     napi_throw_range_error(env, NULL, "Expected rows, inputs and a multiple of 8 outputs");
     return NULL;
   }
