@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /**
  * The environment with a folder of the checkout for Node's compile cache, unless it says otherwise itself: JavaScript without its types, and
  * V8's code of it. A pipeline thread then starts in half the time, which is the gap of its callers where one dies; and no thread needs Node's
- * stripper of types, a large WebAssembly module that each would load for itself.
+ * stripper of types, a large WebAssembly module that each would load for itself. (That of Node 24: 22 keeps V8's code alone.)
  *
  * @param {string} root Of the checkout.
  * @param {NodeJS.ProcessEnv} [env]

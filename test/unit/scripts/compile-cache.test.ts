@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { withCompileCache } from '../../../scripts/setup/compile-cache.mjs';
 
-it('a thread of the next process strips nothing that this one stripped', () => {
+it('a thread of the next process takes what this one made of its source', () => {
   const root = mkdtempSync(join(tmpdir(), 'undertone-cache-'));
   onTestFinished(() => {
     rmSync(root, { recursive: true });
@@ -28,7 +28,9 @@ it('a thread of the next process strips nothing that this one stripped', () => {
     expect(stdout + stderr).toContain('here');
     return stdout + stderr;
   };
-  const hit = /retrieving transpile cache for StrippedTypeScript \S*thread\.ts\.*success/;
+  // Node 22 keeps V8's code alone.
+  const stripped = /retrieving transpile cache for StrippedTypeScript \S*thread\.ts\.*success/;
+  const hit = Number(process.versions.node.split('.')[0]) < 24 ? /cache for \S*thread\.ts was accepted/ : stripped;
   expect(run()).not.toMatch(hit);
   expect(readdirSync(join(root, 'dist', 'compile-cache'))).not.toEqual([]);
   expect(run()).toMatch(hit);
