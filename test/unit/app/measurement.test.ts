@@ -353,7 +353,11 @@ describe('who speaks while their pipeline thread dies', () => {
     person.leave();
     await answerUntil(async () => expect(await storyOf('p')).toContain('left'));
     const written = (await events()).flatMap((event) => (event.type === 'point' || event.type === 'speech' ? [event] : []));
-    expect((await storyOf('p')).slice(-5)).toEqual(['speech start', 'speech end', 'point', 'segment', 'left']);
+    // How many windows are answered before the end of the utterance is up to the thread: its packets may cross in parts.
+    const after = (await storyOf('p')).slice((await storyOf('p')).lastIndexOf('speech start'));
+    expect(after.filter((event) => event !== 'point')).toEqual(['speech start', 'speech end', 'segment', 'left']);
+    expect(after).toContain('point');
+    expect(after.lastIndexOf('point')).toBeLessThan(after.indexOf('segment'));
     const points = written.filter(({ type }) => type === 'point').map(({ atMs }) => atMs);
     expect(points).toEqual([...new Set(points)].sort((a, b) => a - b));
     const text = await metrics.registry.metrics();
