@@ -52,6 +52,8 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   readonly #pending = new Float32Array(frameSamples);
   /** What the next frame's pitch needs of those before; null where no pitch is wanted. */
   readonly #pitch: Float32Array | null;
+  /** What a frame of silence says of the pitch. */
+  readonly #silentRow: Float32Array | undefined;
   #filled = 0;
   #nextSample = 0;
   #nextIndex = 0;
@@ -63,6 +65,7 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
   constructor({ pitch = false }: FeatureExtractorOptions = {}) {
     this.#pitch = pitch ? new Float32Array(pitchStateCount + lowRateBefore) : null;
     this.#pitch?.set(initialPitchState);
+    this.#silentRow = pitch ? new Float32Array(pitchCount) : undefined;
   }
 
   process(chunk: PcmChunk, emit: Emit<RawFrame>): void {
@@ -123,13 +126,15 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
     if (concealed) this.#concealedEnd = this.#nextSample;
     const firstIndex = this.#nextIndex;
     this.#nextIndex += frames;
+    // What was last voiced stays, nothing else is.
+    if (this.#silentRow !== undefined) this.#silentRow[0] = this.#pitch?.[0] ?? 0;
     for (let i = 0; i < frames; i += 1) {
       const row = (allSilent ? undefined : rows[i]) ?? silence;
       const lastHopStart = firstEnd + (i - 1) * hopSamples;
       const { logMel, mfcc } = row;
       const index = firstIndex + i;
       const isConcealed = concealed || concealedBefore > lastHopStart;
-      const pitch = this.#pitch === null ? undefined : allSilent ? this.#silentPitch(this.#pitch) : pitchRows[i];
+      const pitch = this.#pitch === null ? undefined : allSilent ? this.#silentRow : pitchRows[i];
       if (pitch === undefined) emit({ index, logMel, mfcc, concealed: isConcealed, arrivalMs });
       else emit({ index, logMel, mfcc, concealed: isConcealed, arrivalMs, pitch });
     }
@@ -141,12 +146,5 @@ export class FeatureExtractor implements Processor<PcmChunk, RawFrame> {
     functions.correlate(frames);
     functions.shiftLowRate(frames);
     own.set(pitchMemory);
-  }
-
-  /** What was last voiced stays, nothing else is. */
-  #silentPitch(own: Float32Array): Float32Array {
-    const row = new Float32Array(pitchCount);
-    row[0] = own[0] ?? 0;
-    return row;
   }
 }

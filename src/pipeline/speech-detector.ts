@@ -184,8 +184,11 @@ export class SpeechDetector implements Processor<RawFrame, DetectedSpeech> {
       const upToHangover = this.#lastActive >= 0 && index <= this.#lastActive + this.#options.hangoverFrames;
       if (index >= end && !(this.#speaking && upToHangover)) return;
       const speech = upToHangover && index >= this.#onset;
-      const frame = { index, logMel, mfcc, speech, concealed, arrivalMs };
-      emit({ kind: 'frame', frame: pitch === undefined ? frame : { ...frame, pitch } });
+      const frame: FeatureFrame =
+        pitch === undefined
+          ? { index, logMel, mfcc, speech, concealed, arrivalMs }
+          : { index, logMel, mfcc, speech, concealed, arrivalMs, pitch };
+      emit({ kind: 'frame', frame });
     }
   }
 
