@@ -3,6 +3,7 @@ import { writeRtp } from '../audio/rtp-writer.ts';
 import { createRandom, type Random } from '../callers/random.ts';
 import { burstLoss } from '../evaluate/network.ts';
 import type { LoadOptions } from './options.ts';
+import { listensAt } from './stretches.ts';
 import { Turns, type Turn } from './turns.ts';
 import { isComfortNoise, type Clip, type VoiceFrame, type Voices } from './voices.ts';
 
@@ -12,6 +13,8 @@ export interface Cast {
   readonly talkRatio: number;
   /** Share of the callers who never speak. */
   readonly listenerShare: number;
+  /** How long they listen and talk in turns, s; null: they listen all the time. */
+  readonly stretchSeconds: number | null;
   readonly lossPercent: number;
   readonly jitterMs: number;
   /** Whether packets say their level (RFC 6464). */
@@ -46,6 +49,8 @@ export interface Arriving {
 export const audioLevelExtensionId = 1;
 /** 20 ms. */
 export const frameMs = 20;
+/** Four hops of 240 ms. */
+const spreadFrames = 48;
 const ticksPerFrame: Readonly<Record<LoadOptions['codec'], number>> = { opus: 960, pcmu: 160 };
 /** RFC 3551. */
 const comfortNoisePayloadType = 13;
@@ -66,16 +71,23 @@ export class Casting {
 
   /** The stream of a caller from its first packet on: the same each time. */
   streamOf(caller: CallerId): CallerStream {
-    return new CallerStream(this.#cast, caller, this.#turnsOf(caller.call));
+    const { listenerShare, stretchSeconds } = this.#cast;
+    const alternates = stretchSeconds !== null && listens(this.#firstOf(caller.call) + caller.seat, listenerShare);
+    return new CallerStream(this.#cast, caller, this.#turnsOf(caller.call), alternates ? stretchSeconds : null);
+  }
+
+  /** The number of the caller in the first seat of a call. */
+  #firstOf(call: number): number {
+    return this.#cast.seatsByCall.slice(0, call).reduce((sum, seats) => sum + seats, 0);
   }
 
   #turnsOf(call: number): Turns {
-    const { voices, talkRatio, listenerShare, seed, seatsByCall } = this.#cast;
+    const { voices, talkRatio, listenerShare, stretchSeconds, seed, seatsByCall } = this.#cast;
     let turns = this.#turns.get(call);
     if (turns === undefined) {
-      const first = seatsByCall.slice(0, call).reduce((sum, seats) => sum + seats, 0);
+      const first = this.#firstOf(call);
       const seats = Array.from({ length: seatsByCall[call] ?? 0 }, (_, seat) =>
-        listens(first + seat, listenerShare) ? [] : voiceOf(voices, first + seat),
+        stretchSeconds === null && listens(first + seat, listenerShare) ? [] : voiceOf(voices, first + seat),
       );
       turns = new Turns({ seats, talkRatio, seed: mix(seed, call) });
       this.#turns.set(call, turns);
@@ -89,6 +101,7 @@ export class CallerStream {
   readonly #cast: Cast;
   readonly #caller: CallerId;
   readonly #turns: Turns;
+  readonly #stretchSeconds: number | null;
   readonly #random: Random;
   readonly #isLost: () => boolean;
   readonly #firstTimestamp: number;
@@ -103,10 +116,12 @@ export class CallerStream {
   #sentFrameBefore = false;
   #lost = 0;
 
-  constructor(cast: Cast, caller: CallerId, turns: Turns) {
+  /** @param stretchSeconds how long the caller talks and listens in turns; null for one who does not */
+  constructor(cast: Cast, caller: CallerId, turns: Turns, stretchSeconds: number | null = null) {
     this.#cast = cast;
     this.#caller = caller;
     this.#turns = turns;
+    this.#stretchSeconds = stretchSeconds;
     this.#random = createRandom(mix(cast.seed, caller.ssrc));
     this.#isLost = cast.lossPercent > 0 ? burstLoss(cast.lossPercent, createRandom(mix(cast.seed + 1, caller.ssrc))) : () => false;
     this.#firstTimestamp = Math.floor(this.#random() * 2 ** 32);
@@ -157,12 +172,21 @@ export class CallerStream {
     if (this.#turn !== null && runFrame >= this.#turn.startFrame) {
       const { clip, startFrame } = this.#turn;
       if (runFrame === startFrame + clip.frames.length - 1) this.#turn = this.#turns.next(this.#caller.seat, runFrame + 1);
-      this.#silenceFrame = 0;
-      return clip.frames[runFrame - startFrame] ?? null;
+      if (!this.#listensAt(runFrame)) {
+        this.#silenceFrame = 0;
+        return clip.frames[runFrame - startFrame] ?? null;
+      }
     }
     const { lead, loop } = this.#cast.voices.silence;
     const index = this.#silenceFrame++;
     return (index < lead.length ? lead[index] : loop[(index - lead.length) % loop.length]) ?? null;
+  }
+
+  #listensAt(runFrame: number): boolean {
+    if (this.#stretchSeconds === null) return false;
+    // Spread as the callers' starts are: what all begin at once is no load that anybody has.
+    const spread = this.#caller.startFrame % spreadFrames;
+    return listensAt((Math.max(0, runFrame - spread) * frameMs) / 1000, this.#stretchSeconds);
   }
 }
 

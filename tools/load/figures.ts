@@ -6,6 +6,7 @@ import { LatencyHistogram } from './latency-histogram.ts';
 import { cpuMsBetween, droppedBetween, eventLoopDelayMs, type CpuParts, type Reading } from './meters.ts';
 import type { LoadOptions } from './options.ts';
 import type { RunRecord, Sample } from './run.ts';
+import { stretchesOf, type StretchFigures } from './stretches.ts';
 
 /** The figures of one run. Times are ms; what a server does not tell is null. */
 export interface RunFigures {
@@ -36,6 +37,8 @@ export interface RunFigures {
   /** Time that callers waited during the measurement, as the server tells, over all of them. */
   readonly waitedSeconds: number;
   readonly cpuMsPerCallerSecond: CpuParts | null;
+  /** The same while the listeners talk and while they listen; null where they do not alternate. */
+  readonly stretches: StretchFigures | null;
   /** What the callers added to the resident memory of the server and its media workers, by caller. */
   readonly rssMbPerCaller: number;
   readonly memoryMb: { readonly idle: number; readonly end: number; readonly mediaWorkersIdle: number; readonly mediaWorkersEnd: number };
@@ -128,6 +131,7 @@ export function figuresOf(run: RunRecord): RunFigures {
     widenedPoints: run.heard.widenedPoints,
     waitedSeconds: round(run.heard.waitedMs / 1000),
     cpuMsPerCallerSecond: cpuMs === null || callerSeconds === 0 ? null : perCaller(cpuMs, callerSeconds),
+    stretches: roundStretches(run.stretchSeconds === null ? null : stretchesOf(run.samples, run.stretchSeconds, run.warmUpSeconds)),
     rssMbPerCaller: round((memoryMb.end + memoryMb.mediaWorkersEnd - memoryMb.idle - memoryMb.mediaWorkersIdle) / run.callers),
     memoryMb: mapValues(memoryMb, round),
     eventLoopDelayMs: nullable({ p50: eventLoopDelayMs(from, to, 0.5), p99: eventLoopDelayMs(from, to, 0.99) }),
@@ -236,6 +240,18 @@ function memoryAtEnd(samples: readonly Sample[], to: Reading): Pick<Sample, 'ser
 
 function perCaller(cpuMs: CpuParts, callerSeconds: number): CpuParts {
   return mapValues(cpuMs, (ms) => round(ms / callerSeconds));
+}
+
+function roundStretches(figures: StretchFigures | null): StretchFigures | null {
+  if (figures === null) return null;
+  const { pairs, talking, listening, ratio, pairRatios } = figures;
+  return {
+    pairs,
+    talking: mapValues(talking, round),
+    listening: mapValues(listening, round),
+    ratio: round(ratio),
+    pairRatios: pairRatios.map(round),
+  };
 }
 
 function mapValues<T extends object>(values: T, map: (value: number) => number): T {

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.ts';
+import { settleSeconds } from './stretches.ts';
 
 /** Options of a load test. */
 export interface LoadOptions {
@@ -32,6 +33,8 @@ export interface LoadOptions {
   readonly talkRatio: number;
   /** Share of the callers who never speak, whatever the others do. */
   readonly listenerShare: number;
+  /** How long those talk and listen in turns, s; null: they listen all the time. */
+  readonly stretchSeconds: number | null;
   /** Callers of one call. */
   readonly callSize: number;
   /** Sockets that follow calls; null for one a call. */
@@ -69,6 +72,7 @@ export const usage = `Usage: npm run load -- --callers N --seconds S [options]
   --churn PER_MIN    that many callers a minute leave, each for a new one
   --talk RATIO       share of the time that each caller speaks (0.4); 1: everybody talks all the time
   --listeners SHARE  that share of the callers never speaks, from 0 to 1 (0)
+  --alternate S      those talk for S seconds and listen for S, in turns: the figures have both, side by side
   --call-size N      callers of one call, 1 to 30 (4)
   --subscribers M    sockets that follow the calls (one a call)
   --find-limit       raise the callers until points are missing, the hop widens or the p99 of latency passes 500 ms
@@ -86,7 +90,7 @@ const known = {
   ...{ callers: text, seconds: text, 'warm-up': text, audio: text, codec: text, bitrate: text, loss: text, jitter: text, churn: text },
   ...{ talk: text, 'call-size': text, subscribers: text, 'max-callers': text, url: text, token: text, config: text, seed: text },
   ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag, 'audio-level': flag },
-  ...{ room: text, listeners: text },
+  ...{ room: text, listeners: text, alternate: text },
 };
 
 /** Callers that one run may have: as many as a server of the tool's own has ports for. */
@@ -94,6 +98,8 @@ const mostCallers = 5000;
 const longestSeconds = 24 * 3600;
 /** Most milliseconds that a packet may be held up: the packets' wheel turns in two seconds. */
 const longestJitterMs = 1000;
+/** Long enough for some seconds in which nothing changes; see {@link settleSeconds}. */
+const shortestStretchSeconds = 3 * settleSeconds;
 
 /**
  * Reads the command line; null where help is asked for.
@@ -114,9 +120,20 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
   const findLimit = values['find-limit'] === true;
   if (!findLimit && values['max-callers'] !== undefined) throw new Error('Expected --max-callers with --find-limit, got it alone');
   const callers = whole('--callers', values.callers, 1, mostCallers);
+  const seconds = number('--seconds', values.seconds, 1, longestSeconds);
+  const listenerShare = number('--listeners', values.listeners ?? '0', 0, 1);
+  const stretchSeconds = values.alternate === undefined ? null : number('--alternate', values.alternate, shortestStretchSeconds, 3600);
+  if (stretchSeconds !== null) {
+    if (listenerShare === 0) throw new Error('Expected --alternate with --listeners, got nobody who is to listen');
+    if (findLimit) throw excludes('--alternate', '--find-limit', 'a limit is of one load');
+    // Wherever they begin, a pair of stretches lies in them.
+    if (seconds < 4 * stretchSeconds) {
+      throw expected('--seconds', `at least four stretches of --alternate, ${4 * stretchSeconds}`, values.seconds);
+    }
+  }
   return {
     callers,
-    seconds: number('--seconds', values.seconds, 1, longestSeconds),
+    seconds,
     warmUpSeconds: number('--warm-up', values['warm-up'] ?? '3', 0, 3600),
     audioDir: values.audio === undefined ? null : existing('--audio', values.audio, 'folder'),
     codec,
@@ -128,7 +145,8 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
     roomDbov: values.room === undefined ? null : -number('--room', values.room, 30, 90),
     churnPerMinute: number('--churn', values.churn ?? '0', 0, 6000),
     talkRatio: number('--talk', values.talk ?? '0.4', 0.01, 1),
-    listenerShare: number('--listeners', values.listeners ?? '0', 0, 1),
+    listenerShare,
+    stretchSeconds,
     callSize: whole('--call-size', values['call-size'] ?? '4', 1, 30),
     subscribers: values.subscribers === undefined ? null : whole('--subscribers', values.subscribers, 1, 5000),
     findLimit,

@@ -65,6 +65,10 @@ export interface RunRecord {
   readonly sockets: number;
   readonly ownServer: boolean;
   readonly url: string;
+  /** How long the listeners talk and listen in turns, s; null where they do not. */
+  readonly stretchSeconds: number | null;
+  /** From the callers' first packets to the measurement, s. */
+  readonly warmUpSeconds: number;
   /** Time that was measured, s; shorter than asked for where the run was interrupted. */
   readonly measuredSeconds: number;
   readonly interrupted: boolean;
@@ -103,10 +107,10 @@ export async function runOnce(run: RunOptions): Promise<RunRecord> {
 }
 
 async function runAgainst(target: Target, { options, callers: count, voices, onProgress, signal }: RunOptions): Promise<RunRecord> {
-  const { codec, seed, talkRatio, listenerShare, lossPercent, jitterMs, callSize, audioLevel } = options;
+  const { codec, seed, talkRatio, listenerShare, stretchSeconds, lossPercent, jitterMs, callSize, audioLevel } = options;
   const read = async (): Promise<Reading> => readingOf(await target.scrape(), systemClock.nowMs());
   const seatsByCall = seatCallers(count, callSize);
-  const cast: Cast = { voices, talkRatio, listenerShare, lossPercent, jitterMs, audioLevel, seed, seatsByCall };
+  const cast: Cast = { voices, talkRatio, listenerShare, stretchSeconds, lossPercent, jitterMs, audioLevel, seed, seatsByCall };
   const callers = new Callers({ target, codec, audioLevel, seatsByCall, runId: randomBytes(4).toString('hex'), seed });
   const sockets = dealCalls(callers.callIds, options.subscribers ?? seatsByCall.length);
   const { manifest } = await loadManifest(target.modelDir);
@@ -146,6 +150,8 @@ async function runAgainst(target: Target, { options, callers: count, voices, onP
       sockets: sockets.length,
       ownServer: target.own,
       url: target.url,
+      stretchSeconds,
+      warmUpSeconds: (measured.from.atUnixMs - originUnixMs) / 1000,
       measuredSeconds: (measured.to.atUnixMs - measured.from.atUnixMs) / 1000,
       interrupted: signal.aborted,
       samples: recorder.samples,

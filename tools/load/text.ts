@@ -42,6 +42,7 @@ export function rowsOf(figures: RunFigures): Row[] {
     ['CPU mediasoup', show(cpu?.mediasoup ?? null), 'ms a caller-second'],
     ['CPU other', show(cpu?.other ?? null), 'ms a caller-second'],
     ['CPU total', show(cpu?.total ?? null), perCore === null ? 'ms a caller-second' : `ms a caller-second, ${perCore} callers a core`],
+    ...stretchRows(figures),
     ['event loop delay p50', show(eventLoopDelayMs.p50), 'ms'],
     ['event loop delay p99', show(eventLoopDelayMs.p99), 'ms'],
     ['memory a caller', show(figures.rssMbPerCaller), 'MB'],
@@ -49,6 +50,16 @@ export function rowsOf(figures: RunFigures): Row[] {
     ['packets sent', show(packets.sent), `${packets.received} received, ${packets.lostOnPurpose} lost on purpose`],
     ['callers replaced', show(figures.replaced), ''],
     ['generator late p99', show(generator.lateMs.p99), `ms; CPU ${show(generator.cpuMsPerCallerSecond)} ms a caller-second`],
+  ];
+}
+
+function stretchRows({ stretches }: RunFigures): Row[] {
+  if (stretches === null) return [];
+  const { pairs, talking, listening, ratio, pairRatios } = stretches;
+  const range = `${Math.min(...pairRatios).toFixed(2)} to ${Math.max(...pairRatios).toFixed(2)}`;
+  return [
+    ['CPU while all may talk', show(talking.total), 'ms a caller-second'],
+    ['CPU while some listen', show(listening.total), `ms a caller-second: ${ratio.toFixed(2)} of that; ${range} in ${pairs} pairs`],
   ];
 }
 

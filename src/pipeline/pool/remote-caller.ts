@@ -48,8 +48,8 @@ export class RemoteCaller implements LaneCaller {
   #speaking = false;
   /** The last position that was told. */
   #lastSample = 0;
-  /** Arrival of the newest packet, and of the newest of them that was lost with a thread or for want of one. */
-  #newestMs: number | null = null;
+  /** Arrival of the newest packet, and of the newest of them that was lost with a thread or for want of one. Always a number: V8 writes it in place. */
+  #newestMs = -Infinity;
   #newestLostMs = -Infinity;
   /** Where media is missing from, that no gap tells of yet. */
   #gapFromSample: number | null = null;
@@ -79,7 +79,7 @@ export class RemoteCaller implements LaneCaller {
   take(packet: RawRtp): void {
     if (this.#state !== 'open') return;
     const place = this.#place;
-    this.#newestMs = Math.max(this.#newestMs ?? -Infinity, packet.arrivalMs);
+    this.#newestMs = Math.max(this.#newestMs, packet.arrivalMs);
     if (place === null) {
       this.#miss(packet.arrivalMs);
       return;
@@ -143,13 +143,13 @@ export class RemoteCaller implements LaneCaller {
     }
     if (this.#sent > 0) {
       this.#gapFromSample ??= this.#lastSample;
-      this.#newestLostMs = this.#newestMs ?? -Infinity;
+      this.#newestLostMs = this.#newestMs;
     }
     this.#settle(true);
     this.#startSample = null;
     this.#blocks = null;
     // Nobody else would: the next front end does not know of it.
-    if (this.#speaking) this.#emitChange({ state: 'end', atSample: this.#lastSample, arrivalMs: this.#newestMs ?? 0 });
+    if (this.#speaking) this.#emitChange({ state: 'end', atSample: this.#lastSample, arrivalMs: this.#newestMs });
     if (this.#state === 'ending') this.#complete();
     // Told of the end, its receiver may have given the caller up.
     else if (this.#state === 'open') this.#options.onOrphaned(this);

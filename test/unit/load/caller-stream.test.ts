@@ -30,6 +30,7 @@ function castOf(changes: Partial<Cast> = {}): Cast {
     voices: demo,
     talkRatio: 0.4,
     listenerShare: 0,
+    stretchSeconds: null,
     lossPercent: 0,
     jitterMs: 0,
     audioLevel: false,
@@ -140,6 +141,23 @@ describe('a caller of a load test', () => {
     expect(speaks(0.25).filter((one) => !one)).toHaveLength(2);
     expect(speaks(0)).not.toContain(false);
     expect(speaks(1)).not.toContain(true);
+  });
+
+  it('talks and listens in turns where that is asked for, in stretches that are spread as the starts are; others talk on', () => {
+    const cast = castOf({ talkRatio: 1, listenerShare: 0.5, stretchSeconds: 12, seatsByCall: [2] });
+    const speech = (seat: number, startFrame: number): boolean[] => {
+      const sent = packetsOf(cast, 60 * 50, { ...caller, seat, startFrame });
+      const seconds = Array.from({ length: 60 }, () => 0);
+      for (const { packet, atMs } of sent) if (packet.payload.length > 3) seconds[Math.floor((startFrame * 20 + atMs) / 1000)]! += 1;
+      // Everybody begins with a pause.
+      return seconds.slice(4, 59).map((packets) => packets > 25);
+    };
+    const listensFrom = (...starts: number[]): boolean[] =>
+      Array.from({ length: 55 }, (_, i) => !starts.some((start) => i + 4 >= start && i + 4 < start + 12));
+    expect(speech(1, 0)).toEqual(listensFrom(12, 36));
+    // Begun most of a second later: so are its stretches.
+    expect(speech(1, 47)).toEqual(listensFrom(13, 37));
+    expect(speech(0, 0)).not.toContain(false);
   });
 
   it('says its level where that is asked for: that of the sound, and of a room between turns', async () => {

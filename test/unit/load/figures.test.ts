@@ -61,7 +61,8 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
   const latency = new LatencyHistogram();
   for (let ms = 1; ms <= 100; ms += 1) latency.add(ms);
   return {
-    ...{ callers: 4, calls: 1, sockets: 1, ownServer: true, url: 'http://127.0.0.1:1', measuredSeconds: 10, interrupted: false },
+    ...{ callers: 4, calls: 1, sockets: 1, ownServer: true, url: 'http://127.0.0.1:1', interrupted: false },
+    ...{ stretchSeconds: null, warmUpSeconds: 3, measuredSeconds: 10 },
     samples: [sample(1, { latencyMs: none }), sample(2), sample(3)],
     readings: { idle, from, to, last },
     heard: {

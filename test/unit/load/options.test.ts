@@ -10,6 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), 'load-options-'));
 const file = join(folder, 'config.json');
 writeFileSync(file, '{}');
 const least = ['--callers', '4', '--seconds', '6'];
+const listening = [...least, '--listeners', '0.5'];
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -30,6 +31,7 @@ describe('options of a load test', () => {
       churnPerMinute: 0,
       talkRatio: 0.4,
       listenerShare: 0,
+      stretchSeconds: null,
       callSize: 4,
       subscribers: null,
       findLimit: false,
@@ -110,6 +112,7 @@ describe('options of a load test', () => {
       },
     });
     expect(readOptions([...least, '--codec', 'pcmu', '--config', file])).toMatchObject({ codec: 'pcmu', configFile: file });
+    expect(readOptions([...listening, '--seconds', '60', '--alternate', '15'])).toMatchObject({ stretchSeconds: 15 });
     expect(readOptions(['--help'])).toBeNull();
   });
 
@@ -127,6 +130,10 @@ describe('options of a load test', () => {
     [[...least, '--jitter', '2000'], '--jitter to be a number from 0 to 1000, got `2000`'],
     [[...least, '--talk', '0'], '--talk to be a number from 0.01 to 1, got `0`'],
     [[...least, '--listeners', '1.5'], '--listeners to be a number from 0 to 1, got `1.5`'],
+    [[...least, '--alternate', '15'], '--alternate with --listeners, got nobody who is to listen'],
+    [[...listening, '--alternate', '11'], '--alternate to be a number from 12 to 3600, got `11`'],
+    [[...listening, '--alternate', '15'], '--seconds to be at least four stretches of --alternate, 60, got `6`'],
+    [[...listening, '--alternate', '15', '--find-limit'], '--alternate without --find-limit, got both'],
     [[...least, '--call-size', '31'], '--call-size to be a whole number from 1 to 30, got `31`'],
     [[...least, '--audio', '/nowhere'], '--audio to be a folder, got `/nowhere`'],
     [[...least, '--url', 'ftp://x'], '--url to be an http or https address, got `ftp://x`'],
