@@ -85,7 +85,7 @@ const pipeline = z
       .max(20)
       .default(6)
       .describe(
-        "From one burst of packets to the next, ms: how often those that come by UDP are read (0: each ms), and where many come by mediasoup's channel, how long the main thread sleeps, which saves it a wake-up for each (0: never).",
+        "From one burst of packets to the next, ms: how often those that come by UDP are read (0: each ms; half as often where a reading would bring fewer than 64), and where many come by mediasoup's channel, how long the main thread sleeps, which saves it a wake-up for each (0: never).",
       ),
     opusDecoder: z
       .enum(opusLibraries)

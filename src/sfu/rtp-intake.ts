@@ -39,6 +39,9 @@ interface Socket {
 
 const headerBytes = 12;
 
+/** Where a reading would bring fewer than so many, the next one waits for twice as long: waking all threads that it goes through costs as much as they do. */
+const fewPackets = 64;
+
 /** What a socket is to hold, where the system lets it: 8 MiB. */
 const wantedBytes = 8 * 1024 * 1024;
 /** What of it is for one call: packets of four callers for more than a second. */
@@ -67,6 +70,9 @@ export class RtpIntake {
   /** By the port of their transport, and their SSRC. */
   readonly #listeners = new Map<number, Map<number, TakeRtp>>();
   #listening = 0;
+  /** Packets since the timer last read, and the pause before it did. */
+  #taken = 0;
+  #pauseMs: number;
   #timer: NodeJS.Timeout | undefined;
   #nowMs = 0;
   #reading = false;
@@ -75,6 +81,7 @@ export class RtpIntake {
   private constructor(options: RtpIntakeOptions, openReader: OpenReader) {
     const { everyMs = 6, onTaken = () => undefined, clock = systemClock, logger, metrics } = options;
     this.#everyMs = Math.max(1, everyMs);
+    this.#pauseMs = this.#everyMs;
     this.#onTaken = onTaken;
     this.#clock = clock;
     this.#logger = logger;
@@ -150,6 +157,7 @@ export class RtpIntake {
 
   readonly #take = (port: number, data: Buffer, ageMs: number): void => {
     const type = data[1] ?? 0;
+    this.#taken += 1;
     // RFC 5761: such types are RTCP's. What else is wrong with a packet of an SSRC, its receiver tells.
     if (data.length < headerBytes || (type >= 192 && type <= 223)) return;
     this.#listeners.get(port)?.get(data.readUInt32BE(8))?.(data, this.#nowMs - ageMs);
@@ -159,10 +167,13 @@ export class RtpIntake {
     if (this.#timer !== undefined || this.#closed || this.#listening === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      const expected = (this.#taken * this.#everyMs) / this.#pauseMs;
+      this.#taken = 0;
+      this.#pauseMs = expected < fewPackets ? 2 * this.#everyMs : this.#everyMs;
       // Before the next one is due: what is read may take as long as it will.
       this.#schedule();
       this.read();
-    }, this.#everyMs);
+    }, this.#pauseMs);
     this.#timer.unref();
   }
 
