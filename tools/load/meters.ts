@@ -35,6 +35,19 @@ const windowFates = ['scored', 'superseded', 'expired', 'failed', 'cancelled'] a
 /** The parts that `total` is the sum of. */
 export const partNames = ['main', 'pipeline', 'inference', 'mediasoup', 'other'] as const;
 
+/** Parts that are made of others, one by one. */
+export function mapParts(parts: CpuParts, map: (value: number, part: keyof CpuParts) => number): CpuParts {
+  const of = (part: keyof CpuParts): number => map(parts[part], part);
+  return {
+    main: of('main'),
+    pipeline: of('pipeline'),
+    inference: of('inference'),
+    mediasoup: of('mediasoup'),
+    other: of('other'),
+    total: of('total'),
+  };
+}
+
 /** Takes what a load test follows out of a server's metrics. */
 export function readingOf(scrape: Scrape, atUnixMs: number): Reading {
   const fates = windowFates.map((fate) => [fate, scrape.get(`undertone_windows_total{fate="${fate}"}`)]);

@@ -1,6 +1,6 @@
 // Gathers what the threads of a load test report, second by second.
 import { LatencyHistogram } from './latency-histogram.ts';
-import { cpuMsBetween, droppedBetween, type CpuParts, type Reading } from './meters.ts';
+import { cpuMsBetween, droppedBetween, mapParts, type Reading } from './meters.ts';
 import type { Sample } from './run.ts';
 import type { HeardReport } from './subscribers.ts';
 
@@ -56,15 +56,4 @@ export class Recorder {
     this.#lateNow.reset();
     return sample;
   }
-}
-
-function mapParts(parts: CpuParts, map: (ms: number) => number): CpuParts {
-  return {
-    main: map(parts.main),
-    pipeline: map(parts.pipeline),
-    inference: map(parts.inference),
-    mediasoup: map(parts.mediasoup),
-    other: map(parts.other),
-    total: map(parts.total),
-  };
 }

@@ -1,5 +1,5 @@
 // What silence saves, side by side in one run: the listeners talk and listen in turns, a stretch each.
-import { partNames, type CpuParts } from './meters.ts';
+import { mapParts, type CpuParts } from './meters.ts';
 import type { Sample } from './run.ts';
 
 /** Beginning of a stretch that is not counted, s: what was said last is still scored, and silence is not settled. */
@@ -21,6 +21,15 @@ export function listensAt(seconds: number, stretchSeconds: number): boolean {
   return Math.floor(seconds / stretchSeconds) % 2 === 1;
 }
 
+/** What was measured of a stretch. */
+interface Stretch {
+  readonly seconds: number;
+  readonly callerSeconds: number;
+  readonly ms: CpuParts;
+}
+
+const nothing: Stretch = { seconds: 0, callerSeconds: 0, ms: { main: 0, pipeline: 0, inference: 0, mediasoup: 0, other: 0, total: 0 } };
+
 /**
  * Compares the stretches that were measured whole. Null where there is no pair of them, or the server does not tell CPU time.
  *
@@ -28,50 +37,44 @@ export function listensAt(seconds: number, stretchSeconds: number): boolean {
  * @param fromSeconds since when it was measured
  */
 export function stretchesOf(samples: readonly Sample[], stretchSeconds: number, fromSeconds: number): StretchFigures | null {
-  const stretches = new Map<number, { seconds: number; callerSeconds: number; readonly ms: Record<keyof CpuParts, number> }>();
+  const stretches = new Map<number, Stretch>();
   for (const [index, { atSeconds, callers, cpuMs }] of samples.entries()) {
     const sinceSeconds = samples[index - 1]?.atSeconds ?? 0;
     const number = Math.floor(sinceSeconds / stretchSeconds);
     const beganSeconds = number * stretchSeconds;
-    if (cpuMs === null || beganSeconds < fromSeconds - settleSeconds || sinceSeconds < fromSeconds) continue;
+    if (cpuMs === null || sinceSeconds < Math.max(fromSeconds, beganSeconds + settleSeconds)) continue;
     // A reading comes some milliseconds after it was due.
-    if (sinceSeconds < beganSeconds + settleSeconds || atSeconds > beganSeconds + stretchSeconds + 0.5) continue;
-    const stretch = stretches.get(number) ?? {
-      seconds: 0,
-      callerSeconds: 0,
-      ms: { main: 0, pipeline: 0, inference: 0, mediasoup: 0, other: 0, total: 0 },
-    };
-    stretches.set(number, stretch);
+    if (atSeconds > beganSeconds + stretchSeconds + 0.5) continue;
     const seconds = atSeconds - sinceSeconds;
-    stretch.seconds += seconds;
-    stretch.callerSeconds += callers * seconds;
-    for (const part of [...partNames, 'total'] as const) stretch.ms[part] += cpuMs[part] * seconds;
+    const one = { seconds, callerSeconds: callers * seconds, ms: mapParts(cpuMs, (rate) => rate * seconds) };
+    stretches.set(number, sum(stretches.get(number) ?? nothing, one));
   }
-  const whole = (number: number) => {
-    const stretch = stretches.get(number);
-    return stretch === undefined || stretch.seconds < stretchSeconds - settleSeconds - 1.5 ? null : stretch;
-  };
   const pairs = [...stretches.keys()]
-    .sort((a, b) => a - b)
+    .filter((number) => !listensAt(number * stretchSeconds, stretchSeconds))
     .flatMap((number) => {
-      const [talking, listening] = [whole(number), whole(number + 1)];
-      return listensAt(number * stretchSeconds, stretchSeconds) || talking === null || listening === null ? [] : [{ talking, listening }];
+      const [talking, listening] = [stretches.get(number), stretches.get(number + 1)];
+      return isWhole(talking, stretchSeconds) && isWhole(listening, stretchSeconds) ? [{ talking, listening }] : [];
     });
   if (pairs.length === 0) return null;
-  const sumOf = (kind: 'talking' | 'listening'): CpuParts => {
-    const callerSeconds = pairs.reduce((sum, pair) => sum + pair[kind].callerSeconds, 0);
-    const of = (part: keyof CpuParts): number => pairs.reduce((sum, pair) => sum + pair[kind].ms[part], 0) / callerSeconds;
-    return {
-      main: of('main'),
-      pipeline: of('pipeline'),
-      inference: of('inference'),
-      mediasoup: of('mediasoup'),
-      other: of('other'),
-      total: of('total'),
-    };
-  };
-  const [talking, listening] = [sumOf('talking'), sumOf('listening')];
-  const rate = ({ ms, callerSeconds }: (typeof pairs)[number]['talking']): number => ms.total / callerSeconds;
-  const pairRatios = pairs.map((pair) => rate(pair.listening) / rate(pair.talking));
+  const talking = perCallerSecond(pairs.map((pair) => pair.talking).reduce(sum));
+  const listening = perCallerSecond(pairs.map((pair) => pair.listening).reduce(sum));
+  const pairRatios = pairs.map((pair) => perCallerSecond(pair.listening).total / perCallerSecond(pair.talking).total);
   return { pairs: pairs.length, talking, listening, ratio: listening.total / talking.total, pairRatios };
+}
+
+/** Whether nothing of a stretch is missing but its beginning, and perhaps a second at either end. */
+function isWhole(stretch: Stretch | undefined, stretchSeconds: number): stretch is Stretch {
+  return stretch !== undefined && stretch.seconds >= stretchSeconds - settleSeconds - 1.5;
+}
+
+function sum(one: Stretch, other: Stretch): Stretch {
+  return {
+    seconds: one.seconds + other.seconds,
+    callerSeconds: one.callerSeconds + other.callerSeconds,
+    ms: mapParts(one.ms, (ms, part) => ms + other.ms[part]),
+  };
+}
+
+function perCallerSecond({ ms, callerSeconds }: Stretch): CpuParts {
+  return mapParts(ms, (value) => value / callerSeconds);
 }

@@ -8,7 +8,7 @@ import { readOptions } from '../../../tools/load/options.ts';
 import { escapeHtml, plotHtml, ticks } from '../../../tools/load/plot.ts';
 import { reportHtml } from '../../../tools/load/report.ts';
 import type { RunRecord, Sample } from '../../../tools/load/run.ts';
-import { tableOf } from '../../../tools/load/text.ts';
+import { rowsOf, tableOf } from '../../../tools/load/text.ts';
 import { thin } from '../../../tools/load/thin.ts';
 
 interface Told {
@@ -120,6 +120,24 @@ describe('figures', () => {
     expect(figures.eventLatencyMs.max).toBe(100);
     expect(figures.eventLoopDelayMs.p99).toBeCloseTo(15, 6);
     expect(beyondLimit(figures)).toBeNull();
+  });
+
+  it('tell what silence saves where the listeners talk and listen in turns, and the table does', () => {
+    const cpuMs = { main: 1, pipeline: 1, inference: 0, mediasoup: 1, other: 0, total: 3 };
+    const half = { main: 0.5, pipeline: 0.75, inference: 0, mediasoup: 0.5, other: 0, total: 1.75 };
+    const samples = Array.from({ length: 60 }, (_, i) => sample(i + 1, { callers: 4, cpuMs: i % 24 < 12 ? cpuMs : half }));
+    const figures = figuresOf(record({ samples, stretchSeconds: 12, warmUpSeconds: 3 }));
+    expect(figures.stretches).toEqual({
+      pairs: 2,
+      talking: { main: 0.25, pipeline: 0.25, inference: 0, mediasoup: 0.25, other: 0, total: 0.75 },
+      listening: { main: 0.125, pipeline: 0.188, inference: 0, mediasoup: 0.125, other: 0, total: 0.438 },
+      ...{ ratio: 0.583, pairRatios: [0.583, 0.583] },
+    });
+    const rows = rowsOf(figures).map((row) => row.join(' '));
+    expect(rows).toContain('CPU while all may talk 0.75 ms a caller-second');
+    expect(rows).toContain('CPU while some listen 0.44 ms a caller-second: 0.58 of that; 0.58 to 0.58 in 2 pairs');
+    expect(figuresOf(record()).stretches).toBeNull();
+    expect(rowsOf(figuresOf(record())).some(([name]) => name.startsWith('CPU while'))).toBe(false);
   });
 
   it('do not hide what one caller lacks behind what another has too much', () => {
