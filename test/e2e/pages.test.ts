@@ -235,12 +235,13 @@ describe('the console', () => {
     const row = card('support-1').locator('.row', { hasText: 'Customer 1' });
     await row.getByText('Happiness', { exact: true }).first().waitFor();
     await row.getByText('Speaking').waitFor();
-    expect(await row.locator('rect.run').count()).toBe(2);
     const words = 'Customer 1, last two minutes: anger 75%, happiness 25% of the scored time.';
     await row.getByText(words, { exact: true }).waitFor({ state: 'attached' });
+    // Drawn with the next frame, behind what the words above the strip say.
+    expect(await row.locator('rect.run').count()).toBe(2);
     await page.getByText('2 of 2 measured').waitFor();
     expect((await page.locator('#legend li').allTextContents()).join()).toBe('Anger,Happiness');
-    expect(await card('support-1').locator('.row', { hasText: 'Agent 1' }).getByText('Listening', { exact: true }).isVisible()).toBe(true);
+    await card('support-1').locator('.row', { hasText: 'Agent 1' }).getByText('Listening', { exact: true }).waitFor();
 
     call.append({ type: 'consent', atMs: 1200, participantId: 'p-1', consent: 'withdrawn', measured: false, reason: 'withdrawn' });
     await row.getByText('Not measured', { exact: true }).waitFor();
