@@ -39,7 +39,7 @@ interface Socket {
 
 const headerBytes = 12;
 
-/** Where a reading would bring fewer than so many, the next one waits for twice as long: waking all threads that it goes through costs as much as they do. */
+/** Where a reading would bring fewer than so many, the next one waits for twice as long: of what few packets cost, waking the threads that they go through is a part (ADR 25). */
 const fewPackets = 64;
 
 /** What a socket is to hold, where the system lets it: 8 MiB. */

@@ -11,7 +11,7 @@ import { isComfortNoise, type Clip, type VoiceFrame, type Voices } from './voice
 export interface Cast {
   readonly voices: Voices;
   readonly talkRatio: number;
-  /** Share of the callers who never speak. */
+  /** Share of the callers who listen. */
   readonly listenerShare: number;
   /** How long they listen and talk in turns, s; null: they listen all the time. */
   readonly stretchSeconds: number | null;
@@ -49,8 +49,8 @@ export interface Arriving {
 export const audioLevelExtensionId = 1;
 /** 20 ms. */
 export const frameMs = 20;
-/** Four hops of 240 ms. */
-const spreadFrames = 48;
+/** Callers begin within this many frames of each other: four hops, so that their windows do not come all at once. */
+export const startSpreadFrames = 48;
 const ticksPerFrame: Readonly<Record<LoadOptions['codec'], number>> = { opus: 960, pcmu: 160 };
 /** RFC 3551. */
 const comfortNoisePayloadType = 13;
@@ -185,7 +185,7 @@ export class CallerStream {
   #listensAt(runFrame: number): boolean {
     if (this.#stretchSeconds === null) return false;
     // Spread as the callers' starts are: what all begin at once is no load that anybody has.
-    const spread = this.#caller.startFrame % spreadFrames;
+    const spread = this.#caller.startFrame % startSpreadFrames;
     return listensAt((Math.max(0, runFrame - spread) * frameMs) / 1000, this.#stretchSeconds);
   }
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
 import { createRandom, type Random } from '../callers/random.ts';
-import { frameMs, type CallerId } from './caller-stream.ts';
+import { type CallerId, frameMs, startSpreadFrames } from './caller-stream.ts';
 import type { SentCaller } from './expectation.ts';
 import type { LoadOptions } from './options.ts';
 import type { Senders } from './senders.ts';
@@ -31,8 +31,6 @@ interface Active {
 
 /** Requests to the server at a time. */
 const concurrency = 8;
-/** Callers begin within this many frames of each other: four hops, so that their windows do not come all at once. */
-const startSpreadFrames = 48;
 /** From a newcomer's ingest to their first packet: their tap is open by then. */
 const newcomerMs = 1000;
 /** From the last packet to the end of the ingest: the server has heard it by then, and taken the caller for silent. */
