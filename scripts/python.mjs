@@ -1,7 +1,7 @@
 // Runs a Python program of training/ with a Python that can: `node scripts/python.mjs training/train.py …`.
 import { delimiter, join } from 'node:path';
 import { launch } from './setup/launch.mjs';
-import { findPython, pythonPackages } from './setup/python.mjs';
+import { allocatorOf, findPython, pythonPackages } from './setup/python.mjs';
 import { root } from './setup/set-up.mjs';
 
 const python = findPython();
@@ -13,4 +13,6 @@ if (python === undefined) {
   process.exit(1);
 }
 const paths = [join(root, 'training'), process.env['PYTHONPATH'] ?? ''].filter((path) => path !== '');
-process.exitCode = await launch(python, process.argv.slice(2), { env: { ...process.env, PYTHONPATH: paths.join(delimiter) } });
+process.exitCode = await launch(python, process.argv.slice(2), {
+  env: { ...process.env, ...allocatorOf(), PYTHONPATH: paths.join(delimiter) },
+});
