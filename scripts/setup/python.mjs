@@ -5,7 +5,11 @@ import { existsSync } from 'node:fs';
 /** Debian's packages that make its own Python such a one, and a quick one. */
 export const pythonPackages = ['python3-torch', 'python3-numpy', 'python3-scipy', 'libopenblas0-pthread', 'libjemalloc2', 'ffmpeg'];
 
-/** Where Debian has the allocator jemalloc, by `process.arch`. */
+/**
+ * Where Debian has the allocator jemalloc, by `process.arch`.
+ *
+ * @type {Partial<Record<string, string>>}
+ */
 const jemalloc = { x64: '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2', arm64: '/usr/lib/aarch64-linux-gnu/libjemalloc.so.2' };
 
 /**

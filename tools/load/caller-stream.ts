@@ -15,6 +15,8 @@ export interface Cast {
   readonly listenerShare: number;
   /** How long they listen and talk in turns, s; null: they listen all the time. */
   readonly stretchSeconds: number | null;
+  /** Whether nothing at all is sent while they listen in turns. */
+  readonly mute: boolean;
   readonly lossPercent: number;
   readonly jitterMs: number;
   /** Whether packets say their level (RFC 6464). */
@@ -169,14 +171,16 @@ export class CallerStream {
 
   /** What is said, or not, at a frame of the run. */
   #say(runFrame: number): VoiceFrame {
+    const listens = this.#listensAt(runFrame);
     if (this.#turn !== null && runFrame >= this.#turn.startFrame) {
       const { clip, startFrame } = this.#turn;
       if (runFrame === startFrame + clip.frames.length - 1) this.#turn = this.#turns.next(this.#caller.seat, runFrame + 1);
-      if (!this.#listensAt(runFrame)) {
+      if (!listens) {
         this.#silenceFrame = 0;
         return clip.frames[runFrame - startFrame] ?? null;
       }
     }
+    if (listens && this.#cast.mute) return null;
     const { lead, loop } = this.#cast.voices.silence;
     const index = this.#silenceFrame++;
     return (index < lead.length ? lead[index] : loop[(index - lead.length) % loop.length]) ?? null;

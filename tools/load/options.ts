@@ -35,6 +35,8 @@ export interface LoadOptions {
   readonly listenerShare: number;
   /** How long those talk and listen in turns, s; null: they listen all the time. */
   readonly stretchSeconds: number | null;
+  /** Whether nothing at all is sent while they listen. */
+  readonly mute: boolean;
   /** Callers of one call. */
   readonly callSize: number;
   /** Sockets that follow calls; null for one a call. */
@@ -73,6 +75,7 @@ export const usage = `Usage: npm run load -- --callers N --seconds S [options]
   --talk RATIO       share of the time that each caller speaks (0.4); 1: everybody talks all the time
   --listeners SHARE  that share of the callers never speaks, from 0 to 1 (0)
   --alternate S      those talk for S seconds and listen for S, in turns: the figures have both, side by side
+  --mute             they send nothing while they listen, as of a muted microphone
   --call-size N      callers of one call, 1 to 30 (4)
   --subscribers M    sockets that follow the calls (one a call)
   --find-limit       raise the callers until points are missing, the hop widens or the p99 of latency passes 500 ms
@@ -90,7 +93,7 @@ const known = {
   ...{ callers: text, seconds: text, 'warm-up': text, audio: text, codec: text, bitrate: text, loss: text, jitter: text, churn: text },
   ...{ talk: text, 'call-size': text, subscribers: text, 'max-callers': text, url: text, token: text, config: text, seed: text },
   ...{ json: text, html: text, 'no-html': flag, dtx: flag, 'find-limit': flag, help: flag, 'audio-level': flag },
-  ...{ room: text, listeners: text, alternate: text },
+  ...{ room: text, listeners: text, alternate: text, mute: flag },
 };
 
 /** Callers that one run may have: as many as a server of the tool's own has ports for. */
@@ -100,6 +103,8 @@ const longestSeconds = 24 * 3600;
 const longestJitterMs = 1000;
 /** Long enough for some seconds in which nothing changes; see {@link settleSeconds}. */
 const shortestStretchSeconds = 3 * settleSeconds;
+/** A server takes a stream of which nothing comes for 30 s for one that has ended (`ingest.idleTimeoutMs`). */
+const longestMuteSeconds = 25;
 
 /**
  * Reads the command line; null where help is asked for.
@@ -123,6 +128,15 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
   const seconds = number('--seconds', values.seconds, 1, longestSeconds);
   const listenerShare = number('--listeners', values.listeners ?? '0', 0, 1);
   const stretchSeconds = values.alternate === undefined ? null : number('--alternate', values.alternate, shortestStretchSeconds, 3600);
+  const mute = values.mute === true;
+  if (mute && stretchSeconds === null) throw new Error('Expected --mute with --alternate, got it alone');
+  if (mute && (stretchSeconds ?? 0) > longestMuteSeconds) {
+    throw expected(
+      '--alternate',
+      `at most ${longestMuteSeconds} with --mute, for servers hang up on who is silent for longer`,
+      values.alternate,
+    );
+  }
   if (stretchSeconds !== null) {
     if (listenerShare === 0) throw new Error('Expected --alternate with --listeners, got nobody who is to listen');
     if (findLimit) throw excludes('--alternate', '--find-limit', 'a limit is of one load');
@@ -147,6 +161,7 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
     talkRatio: number('--talk', values.talk ?? '0.4', 0.01, 1),
     listenerShare,
     stretchSeconds,
+    mute,
     callSize: whole('--call-size', values['call-size'] ?? '4', 1, 30),
     subscribers: values.subscribers === undefined ? null : whole('--subscribers', values.subscribers, 1, 5000),
     findLimit,

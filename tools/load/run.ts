@@ -107,10 +107,10 @@ export async function runOnce(run: RunOptions): Promise<RunRecord> {
 }
 
 async function runAgainst(target: Target, { options, callers: count, voices, onProgress, signal }: RunOptions): Promise<RunRecord> {
-  const { codec, seed, talkRatio, listenerShare, stretchSeconds, lossPercent, jitterMs, callSize, audioLevel } = options;
+  const { codec, seed, talkRatio, listenerShare, stretchSeconds, mute, lossPercent, jitterMs, callSize, audioLevel } = options;
   const read = async (): Promise<Reading> => readingOf(await target.scrape(), systemClock.nowMs());
   const seatsByCall = seatCallers(count, callSize);
-  const cast: Cast = { voices, talkRatio, listenerShare, stretchSeconds, lossPercent, jitterMs, audioLevel, seed, seatsByCall };
+  const cast: Cast = { voices, talkRatio, listenerShare, stretchSeconds, mute, lossPercent, jitterMs, audioLevel, seed, seatsByCall };
   const callers = new Callers({ target, codec, audioLevel, seatsByCall, runId: randomBytes(4).toString('hex'), seed });
   const sockets = dealCalls(callers.callIds, options.subscribers ?? seatsByCall.length);
   const { manifest } = await loadManifest(target.modelDir);

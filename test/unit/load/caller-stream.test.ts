@@ -31,6 +31,7 @@ function castOf(changes: Partial<Cast> = {}): Cast {
     talkRatio: 0.4,
     listenerShare: 0,
     stretchSeconds: null,
+    mute: false,
     lossPercent: 0,
     jitterMs: 0,
     audioLevel: false,
@@ -158,6 +159,19 @@ describe('a caller of a load test', () => {
     // Begun most of a second later: so are its stretches.
     expect(speech(1, 47)).toEqual(listensFrom(13, 37));
     expect(speech(0, 0)).not.toContain(false);
+  });
+
+  it('sends nothing while it listens in turns where it is muted then, and goes on with the next number, later', () => {
+    const cast = castOf({ talkRatio: 1, listenerShare: 0.5, stretchSeconds: 12, seatsByCall: [2], mute: true });
+    const sent = packetsOf(cast, 40 * 50, { ...caller, seat: 1, startFrame: 0 }).filter(({ atMs }) => atMs < 36_000);
+    expect(sent.some(({ atMs }) => atMs >= 12_000 && atMs < 24_000)).toBe(false);
+    expect(sent.filter(({ atMs }) => atMs < 12_000)).toHaveLength(600);
+    const back = sent.findIndex(({ atMs }) => atMs >= 24_000);
+    const [last, first] = [sent[back - 1]!, sent[back]!];
+    expect(step(last.packet.sequenceNumber, first.packet.sequenceNumber, 2 ** 16)).toBe(1);
+    expect(step(last.packet.timestamp, first.packet.timestamp, 2 ** 32)).toBe((first.atMs - last.atMs) * 48);
+    expect(first.packet.marker).toBe(true);
+    expect(sent.slice(back).length).toBeGreaterThan(590);
   });
 
   it('says its level where that is asked for: that of the sound, and of a room between turns', async () => {

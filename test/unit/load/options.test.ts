@@ -32,6 +32,7 @@ describe('options of a load test', () => {
       talkRatio: 0.4,
       listenerShare: 0,
       stretchSeconds: null,
+      mute: false,
       callSize: 4,
       subscribers: null,
       findLimit: false,
@@ -112,7 +113,8 @@ describe('options of a load test', () => {
       },
     });
     expect(readOptions([...least, '--codec', 'pcmu', '--config', file])).toMatchObject({ codec: 'pcmu', configFile: file });
-    expect(readOptions([...listening, '--seconds', '60', '--alternate', '15'])).toMatchObject({ stretchSeconds: 15 });
+    expect(readOptions([...listening, '--seconds', '60', '--alternate', '15'])).toMatchObject({ stretchSeconds: 15, mute: false });
+    expect(readOptions([...listening, '--seconds', '60', '--alternate', '15', '--mute'])).toMatchObject({ stretchSeconds: 15, mute: true });
     expect(readOptions(['--help'])).toBeNull();
   });
 
@@ -131,6 +133,8 @@ describe('options of a load test', () => {
     [[...least, '--talk', '0'], '--talk to be a number from 0.01 to 1, got `0`'],
     [[...least, '--listeners', '1.5'], '--listeners to be a number from 0 to 1, got `1.5`'],
     [[...least, '--alternate', '15'], '--alternate with --listeners, got nobody who is to listen'],
+    [[...listening, '--mute'], '--mute with --alternate, got it alone'],
+    [[...listening, '--alternate', '26', '--mute'], '--alternate to be at most 25 with --mute'],
     [[...listening, '--alternate', '11'], '--alternate to be a number from 12 to 3600, got `11`'],
     [[...listening, '--alternate', '15'], '--seconds to be at least four stretches of --alternate, 60, got `6`'],
     [[...listening, '--alternate', '15', '--find-limit'], '--alternate without --find-limit, got both'],
