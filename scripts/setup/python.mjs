@@ -1,4 +1,4 @@
-// Finds a Python that can train: the first with PyTorch, NumPy and SciPy.
+// Finds a Python that can train, the first with PyTorch, NumPy and SciPy, and the allocator that it runs with.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
