@@ -3,7 +3,7 @@ import type { Machine } from '../bench/report.ts';
 import { robustSlope } from '../bench/statistics.ts';
 import type { Percentiles } from './latency-histogram.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
-import { cpuMsBetween, droppedBetween, eventLoopDelayMs, type CpuParts, type Reading } from './meters.ts';
+import { cpuMsBetween, droppedBetween, eventLoopDelayMs, lostBetween, type CpuParts, type DroppedWindows, type Reading } from './meters.ts';
 import type { LoadOptions } from './options.ts';
 import type { RunRecord, Sample } from './run.ts';
 import { stretchesOf, type StretchFigures } from './stretches.ts';
@@ -24,6 +24,8 @@ export interface RunFigures {
   readonly excessPoints: number;
   /** Windows that were made and not scored: superseded, expired or failed. */
   readonly droppedWindows: number;
+  /** The same, by why. */
+  readonly droppedBy: DroppedWindows;
   readonly seqGaps: number;
   readonly duplicates: number;
   /** Events left out for a slow reader. */
@@ -123,6 +125,7 @@ export function figuresOf(run: RunRecord): RunFigures {
     eventLatencyMs: nullable(latency.percentiles),
     ...countPoints(run),
     droppedWindows: droppedBetween(idle, last),
+    droppedBy: lostBetween(idle, last),
     seqGaps: run.heard.seqGaps,
     duplicates: run.heard.duplicates,
     skippedEvents: run.heard.skipped,

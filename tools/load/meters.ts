@@ -31,7 +31,8 @@ export interface Reading {
 /** What became of a window. */
 export type WindowFate = (typeof windowFates)[number];
 
-const windowFates = ['scored', 'superseded', 'expired', 'failed', 'cancelled'] as const;
+const lostFates = ['superseded', 'expired', 'failed'] as const;
+const windowFates = ['scored', ...lostFates, 'cancelled'] as const;
 /** The parts that `total` is the sum of. */
 export const partNames = ['main', 'pipeline', 'inference', 'mediasoup', 'other'] as const;
 
@@ -80,10 +81,19 @@ export function cpuMsBetween(before: Reading, after: Reading): CpuParts | null {
   };
 }
 
+/** Windows that were made and not scored, by why. */
+export type DroppedWindows = Readonly<Record<(typeof lostFates)[number], number>>;
+
+/** Windows that were made and not scored between two readings, by why. */
+export function lostBetween(before: Reading, after: Reading): DroppedWindows {
+  const of = (fate: keyof DroppedWindows): number => after.windows[fate] - before.windows[fate];
+  return { superseded: of('superseded'), expired: of('expired'), failed: of('failed') };
+}
+
 /** Windows that were made and not scored, between two readings. */
 export function droppedBetween(before: Reading, after: Reading): number {
-  const dropped = ({ windows }: Reading): number => windows.superseded + windows.expired + windows.failed;
-  return dropped(after) - dropped(before);
+  const { superseded, expired, failed } = lostBetween(before, after);
+  return superseded + expired + failed;
 }
 
 /** The delay of the event loop that a share of what came between two readings did not exceed, ms, between the bounds in a straight line; NaN where the server does not tell. */

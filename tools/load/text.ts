@@ -30,7 +30,7 @@ export function rowsOf(figures: RunFigures): Row[] {
     ['event latency max', show(latency.max), 'ms'],
     ['points', show(figures.points), `of ${figures.expectedPoints} expected`],
     ['missing points', show(figures.missingPoints), ''],
-    ['dropped windows', show(figures.droppedWindows), `${figures.gapEvents} gap events`],
+    ['dropped windows', show(figures.droppedWindows), [...droppedText(figures), `${figures.gapEvents} gap events`].join(', ')],
     ['widest hop', show(figures.hopMs.widest), `ms, ${figures.widenedPoints} points wider than ${show(figures.hopMs.model)} ms`],
     ['callers waited', show(figures.waitedSeconds), 's in all'],
     ['seq gaps', show(figures.seqGaps), ''],
@@ -51,6 +51,13 @@ export function rowsOf(figures: RunFigures): Row[] {
     ['callers replaced', show(figures.replaced), ''],
     ['generator late p99', show(generator.lateMs.p99), `ms; CPU ${show(generator.cpuMsPerCallerSecond)} ms a caller-second`],
   ];
+}
+
+/** Why windows were dropped, where any were. */
+function droppedText({ droppedBy }: RunFigures): string[] {
+  return Object.entries(droppedBy)
+    .filter(([, count]) => count > 0)
+    .map(([why, count]) => `${count} ${why}`);
 }
 
 function stretchRows({ stretches }: RunFigures): Row[] {

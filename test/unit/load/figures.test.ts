@@ -110,6 +110,7 @@ describe('figures', () => {
     const figures = figuresOf(record());
     expect(figures).toMatchObject({
       ...{ callers: 4, seconds: 10, points: 22, expectedPoints: 22, missingPoints: 0, excessPoints: 0, droppedWindows: 2 },
+      droppedBy: { superseded: 2, expired: 0, failed: 0 },
       cpuMsPerCallerSecond: { main: 100, pipeline: 50, inference: 0, mediasoup: 25, other: 0, total: 175 },
       // 40 MB of the server's, 20 of the media workers', for four.
       ...{ rssMbPerCaller: 15, failures: [], warnings: [] },
@@ -120,6 +121,12 @@ describe('figures', () => {
     expect(figures.eventLatencyMs.max).toBe(100);
     expect(figures.eventLoopDelayMs.p99).toBeCloseTo(15, 6);
     expect(beyondLimit(figures)).toBeNull();
+  });
+
+  it('tell why windows were dropped in the table', () => {
+    const rowOf = (changes: Partial<RunRecord> = {}) => rowsOf(figuresOf(record(changes))).find(([name]) => name === 'dropped windows');
+    expect(rowOf()).toEqual(['dropped windows', '2', '2 superseded, 0 gap events']);
+    expect(rowOf({ readings: { idle, from, to, last: idle } })).toEqual(['dropped windows', '0', '0 gap events']);
   });
 
   it('tell what silence saves where the listeners talk and listen in turns, and the table does', () => {
